@@ -1,0 +1,76 @@
+import createError, { type FastifyErrorConstructor } from '@fastify/error'
+import { nearest } from './nearest.js'
+import { type Rule } from './rules.js'
+
+export type OptionRules = Readonly<Record<string, Rule>>
+
+export interface OptionErrors {
+  /** `FST_KEEP_<PACKAGE>_OPTION_UNKNOWN`: a key that no rule names. */
+  readonly OptionUnknown: FastifyErrorConstructor
+  /** `FST_KEEP_<PACKAGE>_OPTION_INVALID`: a value that its rule does not accept. */
+  readonly OptionInvalid: FastifyErrorConstructor
+}
+
+export interface CheckOptions extends OptionErrors {
+  /**
+   * Throws for the first key without a rule and the first value that its rule refuses.
+   * A value of `undefined` counts as not given.
+   */
+  (options: object, rules: OptionRules): void
+}
+
+/**
+ * Makes the option check of one package. Its errors carry the codes `FST_KEEP_<PACKAGE>_OPTION_UNKNOWN` and
+ * `FST_KEEP_<PACKAGE>_OPTION_INVALID`, status code 500 and `exitCode` 78 (EX_CONFIG of sysexits.h).
+ *
+ * @example
+ * const checkOptions = optionChecker('websocket')
+ * checkOptions({ maxPayLoad: 1 }, { maxPayload: integer(1, 1024, 'bytes') })
+ * // FST_KEEP_WEBSOCKET_OPTION_UNKNOWN: websocket: unknown option "maxPayLoad", did you mean "maxPayload"?
+ */
+export function optionChecker (packageName: string): CheckOptions {
+  const prefix = `FST_KEEP_${packageName.toUpperCase().replaceAll('-', '_')}`
+  const OptionUnknown = createError(`${prefix}_OPTION_UNKNOWN`, '%s', 500, TypeError)
+  const OptionInvalid = createError(`${prefix}_OPTION_INVALID`, '%s', 500, TypeError)
+
+  function check (options: object, rules: OptionRules, path = ''): void {
+    for (const [key, value] of Object.entries(options)) {
+      const rule = Object.hasOwn(rules, key) ? rules[key] : undefined
+      if (rule === undefined) {
+        const hint = suggestion(key, Object.keys(rules)) || `. There are: ${Object.keys(rules).join(', ')}`
+        throw withExitCode(new OptionUnknown(`${packageName}: unknown option "${path + key}"${hint}`))
+      }
+      if (value === undefined) continue
+      if (!rule.accepts(value)) {
+        const hint = suggestion(value, rule.candidates ?? [])
+        throw withExitCode(new OptionInvalid(`${packageName}: option "${path + key}" must be ${rule.expected}, got ${shown(value, rule)}${hint}`))
+      }
+      if (rule.rules !== undefined) check(value as object, rule.rules, `${path}${key}.`)
+    }
+  }
+
+  return Object.assign((options: object, rules: OptionRules) => check(options, rules), { OptionUnknown, OptionInvalid })
+}
+
+function suggestion (word: unknown, candidates: readonly string[]): string {
+  const meant = typeof word === 'string' ? nearest(word, candidates) : undefined
+  return meant === undefined ? '' : `, did you mean "${meant}"?`
+}
+
+function shown (value: unknown, rule: Rule): string {
+  if (rule.isSecret === true) return `${kindOf(value)} (not shown: it is secret)`
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? value.slice(0, 80) + '...' : value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return kindOf(value)
+}
+
+function kindOf (value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (value instanceof Uint8Array) return `${value.length} bytes`
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
+}
+
+function withExitCode<E extends Error> (error: E): E {
+  return Object.assign(error, { exitCode: 78 })
+}

@@ -1,0 +1,60 @@
+/** What one option accepts. `expected` completes the sentence "must be ...". */
+export interface Rule {
+  readonly expected: string
+  accepts (value: unknown): boolean
+  /** Candidates to name in the error when a string value was misspelt. */
+  readonly candidates?: readonly string[]
+  /** The value is never shown in an error. */
+  readonly isSecret?: boolean
+  /** The value is an object whose own keys are checked too. */
+  readonly rules?: Readonly<Record<string, Rule>>
+}
+
+export const boolean: Rule = { expected: 'a boolean', accepts: value => typeof value === 'boolean' }
+
+export const func: Rule = { expected: 'a function', accepts: value => typeof value === 'function' }
+
+/** A string that is not empty, and that `pattern` matches where one is given. */
+export function string (expected = 'a string that is not empty', pattern = /[^]/): Rule {
+  return { expected, accepts: value => typeof value === 'string' && pattern.test(value) }
+}
+
+/** A whole number from `min` to `max`, both included; `unit` is shown in the error. */
+export function integer (min: number, max: number, unit: string): Rule {
+  return {
+    expected: `a whole number of ${unit} from ${min} to ${max}`,
+    accepts: value => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  }
+}
+
+/** One of the given values; a misspelt string is answered with the nearest one. */
+export function oneOf (values: ReadonlyArray<string | boolean | number>): Rule {
+  return {
+    expected: values.map(value => JSON.stringify(value)).join(' or '),
+    candidates: values.filter(value => typeof value === 'string'),
+    accepts: value => values.includes(value as string),
+  }
+}
+
+/** An array, not empty, each of whose entries `rule` accepts. */
+export function arrayOf (rule: Rule): Rule {
+  return {
+    ...rule,
+    expected: `an array, not empty, of entries that are each ${rule.expected}`,
+    accepts: value => Array.isArray(value) && value.length > 0 && value.every(entry => rule.accepts(entry)),
+  }
+}
+
+/** An object with keys of its own, checked by `rules`. */
+export function nested (rules: Readonly<Record<string, Rule>>): Rule {
+  return {
+    expected: 'an object',
+    rules,
+    accepts: value => typeof value === 'object' && value !== null && !Array.isArray(value),
+  }
+}
+
+/** The same rule for a value that no error may show. */
+export function secret (rule: Rule): Rule {
+  return { ...rule, isSecret: true }
+}

@@ -1,0 +1,65 @@
+import { test } from 'tap'
+import { arrayOf, boolean, func, integer, nested, oneOf, optionChecker, secret, string } from '@fastkeep/options'
+
+const checkOptions = optionChecker('some-package')
+
+const rules = {
+  name: string(),
+  limit: integer(1, 1024, 'bytes'),
+  on: boolean,
+  mode: oneOf(['lax', 'strict', false]),
+  keys: secret(arrayOf(string('32 bytes in base64', /^.{44}$/))),
+  hook: func,
+  cookie: nested({ path: string() }),
+}
+
+test('options that fit their rules pass, and undefined counts as not given', async t => {
+  t.doesNotThrow(() => checkOptions({ name: 'a', limit: 1024, on: false, mode: false, hook: () => {}, cookie: { path: '/' } }, rules))
+  t.doesNotThrow(() => checkOptions({ name: undefined }, rules))
+})
+
+test('a misspelt key is refused with the nearest valid one', async t => {
+  t.throws(() => checkOptions({ limti: 1 }, rules), {
+    code: 'FST_KEEP_SOME_PACKAGE_OPTION_UNKNOWN',
+    message: 'some-package: unknown option "limti", did you mean "limit"?',
+    exitCode: 78,
+  })
+})
+
+test('a key that is near to nothing is refused with the list of all', async t => {
+  t.throws(() => checkOptions({ somethingElse: 1 }, rules), { message: /There are: name, limit, on/ })
+})
+
+test('a key of Object.prototype is unknown like any other', async t => {
+  t.throws(() => checkOptions({ constructor: 1 }, rules), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_UNKNOWN' })
+  t.throws(() => checkOptions(JSON.parse('{"__proto__": 1}'), rules), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_UNKNOWN' })
+})
+
+test('a value out of range is named with its range and unit', async t => {
+  for (const limit of [0, 1025, 1.5, '12', null, NaN]) {
+    t.throws(() => checkOptions({ limit }, rules), {
+      code: 'FST_KEEP_SOME_PACKAGE_OPTION_INVALID',
+      message: /option "limit" must be a whole number of bytes from 1 to 1024, got /,
+    })
+  }
+})
+
+test('a misspelt value is refused with the nearest valid one', async t => {
+  t.throws(() => checkOptions({ mode: 'Stict' }, rules), { message: /must be "lax" or "strict" or false, got "Stict", did you mean "strict"\?/ })
+})
+
+test('a nested key is named with its path', async t => {
+  t.throws(() => checkOptions({ cookie: { paht: '/' } }, rules), { message: /unknown option "cookie\.paht", did you mean "path"\?/ })
+  t.throws(() => checkOptions({ cookie: [] }, rules), { message: /option "cookie" must be an object, got an array of 0/ })
+})
+
+test('a secret is never shown', async t => {
+  try {
+    checkOptions({ keys: ['hunter2'] }, rules)
+    t.fail('it must be refused')
+  } catch (error) {
+    t.notMatch(String(error), /hunter2/)
+    t.match(String(error), /option "keys" must be an array, not empty, of entries that are each 32 bytes in base64/)
+  }
+  t.throws(() => checkOptions({ keys: 'hunter2' }, rules), { message: /got a string \(not shown: it is secret\)/ })
+})
