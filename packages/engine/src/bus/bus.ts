@@ -1,0 +1,341 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
+import { IllegalTransition, ReentrantTransition, StartCancelled } from '../errors.js'
+import { type Channels, type LogEntry, type LogLevel } from './channels.js'
+import { Channel, isThenable, type Listener, type SubscribeOptions, type Subscription } from './channel.js'
+import { ChannelFailures, type ListenerFailure } from './channel-failures.js'
+import { StateWaiters, type WaitOptions } from './state-waiters.js'
+import { TRANSITIONS, type State } from './states.js'
+
+const stateChanged = diagnosticsChannel('fastkeep:engine:state')
+const logFailed = diagnosticsChannel('fastkeep:engine:log-failed')
+
+/** The listener that runs in a transition, found again in whatever it calls. */
+const running = new AsyncLocalStorage<{ bus: Bus, channel: string, name: string, isRunning: boolean }>()
+let runningCount = 0
+
+/**
+ * The process bus: states, channels, and listeners that are awaited one after the other in the order of their
+ * priority. One transition at a time: a call that asks for what is under way joins it, an illegal one rejects with
+ * `FST_KEEP_ENGINE_ILLEGAL_TRANSITION`, a call from inside a listener that a transition waits for rejects with
+ * `FST_KEEP_ENGINE_REENTRANT_TRANSITION`.
+ *
+ * @example
+ * const bus = new Bus()
+ * bus.subscribe('start', async () => { await database.connect() }, { name: 'database' })
+ * bus.subscribe('stop', async () => { await database.close() }, { name: 'database' })
+ * await bus.start()
+ */
+export class Bus {
+  #state: State = 'STOPPED'
+  readonly #channels = new Map<string, Channel>()
+  readonly #waiters = new StateWaiters()
+  #hasLaunched = false
+  #cancelledBy: string | undefined
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+  #exiting: Promise<void> | undefined
+  #graceful: Promise<void> | undefined
+
+  get state (): State {
+    return this.#state
+  }
+
+  /**
+   * Adds a listener to a channel and returns the function that takes it away again. A listener that is subscribed
+   * already gets the new options and is still called once. One that is subscribed during a publish does not run in it.
+   *
+   * A `stop` listener that has the same `name` as a `start` listener undoes just that one: when a start fails, it runs
+   * only if its start listener had been done.
+   *
+   * @returns a function that unsubscribes
+   */
+  subscribe<C extends keyof Channels> (channel: C, listener: Listener<Channels[C]>, options?: SubscribeOptions): () => void
+  subscribe (channel: string, listener: Listener, options?: SubscribeOptions): () => void
+  subscribe (channel: string, listener: Listener, options: SubscribeOptions = {}): () => void {
+    return this.#channel(channel).add(listener, options)
+  }
+
+  /** Takes a listener away; `false` if it was not there. */
+  unsubscribe (channel: string, listener: Listener<never[]>): boolean {
+    return this.#channels.get(channel)?.remove(listener as Listener) ?? false
+  }
+
+  /** Whether anybody listens to a channel. */
+  hasListeners (channel: string): boolean {
+    return (this.#channels.get(channel)?.subscriptions.length ?? 0) > 0
+  }
+
+  /**
+   * Runs all listeners of a channel in order, each after the one before has settled, even if some fail.
+   *
+   * @returns what the listeners returned, in order
+   * @throws {ChannelFailures} after the last listener, if any failed
+   */
+  publish<C extends keyof Channels> (channel: C, ...args: Channels[C]): Promise<unknown[]>
+  publish (channel: string, ...args: unknown[]): Promise<unknown[]>
+  async publish (name: string, ...args: unknown[]): Promise<unknown[]> {
+    const channel = this.#channels.get(name)
+    const outputs: unknown[] = []
+    if (channel === undefined) return outputs
+    const failures: ListenerFailure[] = []
+    for (const subscription of channel.subscriptions) {
+      if (!subscription.isActive) continue
+      try {
+        const output = channel.run(subscription, args)
+        outputs.push(isThenable(output) ? await output : output)
+      } catch (failure) {
+        failures.push(this.#reported(failure as ListenerFailure))
+      }
+    }
+    if (failures.length > 0) throw new ChannelFailures(failures)
+    return outputs
+  }
+
+  /**
+   * Publishes a {@link LogEntry} on `log`. A log listener that fails disturbs nobody: its failure goes to the
+   * diagnostics channel `fastkeep:engine:log-failed`.
+   */
+  log (message: string, level: LogLevel = 'info', error?: unknown): void {
+    const channel = this.#channels.get('log')
+    if (channel === undefined) return
+    const entry: LogEntry = error === undefined ? { message, level } : { message, level, error }
+    for (const subscription of channel.subscriptions) {
+      if (!subscription.isActive) continue
+      try {
+        const output = channel.run(subscription, [entry])
+        if (isThenable(output)) output.then(undefined, failure => logFailed.publish({ bus: this, failure }))
+      } catch (failure) {
+        logFailed.publish({ bus: this, failure })
+      }
+    }
+  }
+
+  /**
+   * STOPPED to STARTED: runs the `start` listeners, then the `ready` listeners. The first time, `launch` comes before.
+   * The first failure ends the start: what had started is stopped in reverse order and the bus is STOPPED again.
+   *
+   * @throws {ChannelFailures} with what the failing listener threw as `cause`
+   */
+  start (): Promise<void> {
+    const refusal = this.#reentrancy('start')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    if (this.#starting !== undefined && this.#cancelledBy === undefined) return this.#starting
+    if (this.#state === 'STARTED' && this.#stopping === undefined) return Promise.resolve()
+    if (this.#state !== 'STOPPED' || this.#starting !== undefined || this.#exiting !== undefined) {
+      return Promise.reject(new IllegalTransition('start', this.#exiting === undefined ? this.#state : 'EXITING'))
+    }
+    this.#starting = inNextTurn(() => this.#runStart()).finally(() => {
+      this.#starting = undefined
+      this.#cancelledBy = undefined
+    })
+    return this.#starting
+  }
+
+  /**
+   * STARTED to STOPPED: runs the `drain` listeners, then the `stop` listeners, all of them whatever fails. A start that
+   * is under way is called off after the listener that is running.
+   *
+   * @throws {ChannelFailures}
+   */
+  stop (): Promise<void> {
+    const refusal = this.#reentrancy('stop')
+    return refusal === undefined ? this.#stop('stop') : Promise.reject(refusal)
+  }
+
+  /**
+   * To EXITED, which is final: stops first if need be, then runs the `exit` listeners, also after a failing stop.
+   *
+   * @throws {ChannelFailures} with the failures of both
+   */
+  exit (): Promise<void> {
+    const refusal = this.#reentrancy('exit')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    this.#exiting ??= inNextTurn(() => this.#runExit())
+    return this.#exiting
+  }
+
+  /**
+   * Publishes `graceful` in state STARTED: the same process reads again what it can. A stop waits until it is done.
+   *
+   * @throws {ChannelFailures}
+   */
+  graceful (): Promise<void> {
+    const refusal = this.#reentrancy('graceful')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    if (this.#graceful !== undefined) return this.#graceful
+    if (this.#state !== 'STARTED' || this.#stopping !== undefined) return Promise.reject(new IllegalTransition('be graceful', this.#state))
+    this.log('Bus graceful')
+    this.#graceful = inNextTurn(() => this.#publishInTransition('graceful')).finally(() => { this.#graceful = undefined })
+    return this.#graceful
+  }
+
+  /**
+   * Resolves with the state as soon as it is one of those given, at once if it already is.
+   */
+  wait (states: State | readonly State[], options: WaitOptions = {}): Promise<State> {
+    return this.#waiters.wait(typeof states === 'string' ? [states] : states, this.#state, options)
+  }
+
+  async #runStart (): Promise<void> {
+    if (!this.#hasLaunched) {
+      await this.#publishInTransition('launch')
+      this.#hasLaunched = true
+    }
+    const done: Subscription[] = []
+    try {
+      this.#assertNotCancelled()
+      this.#enter('STARTING')
+      await this.#runInOrder('start', done)
+      this.#enter('STARTED')
+      await this.#runInOrder('ready', [])
+    } catch (error) {
+      const failures = error instanceof ChannelFailures ? error.errors.map(failure => this.#reported(failure)) : []
+      if (this.#state === 'STARTED') await this.#runStop(failures)
+      if (this.#state === 'STARTING') await this.#rollBack(done, failures)
+      throw failures.length > 0 ? new ChannelFailures(failures, error) : error
+    }
+  }
+
+  /** Unlike a publish, ends with the first failure: nothing is started on top of what did not start. */
+  async #runInOrder (name: 'start' | 'ready', done: Subscription[]): Promise<void> {
+    const channel = this.#channel(name)
+    for (const subscription of channel.subscriptions) {
+      this.#assertNotCancelled()
+      if (!subscription.isActive) continue
+      try {
+        await this.#runInTransition(channel, subscription)
+        done.push(subscription)
+      } catch (failure) {
+        throw new ChannelFailures([failure as ListenerFailure])
+      }
+    }
+    this.#assertNotCancelled()
+  }
+
+  #assertNotCancelled (): void {
+    if (this.#cancelledBy !== undefined) throw new StartCancelled(this.#cancelledBy)
+  }
+
+  /** The units that had started, last first; then the `stop` listeners that belong to no unit. */
+  async #rollBack (done: readonly Subscription[], failures: ListenerFailure[]): Promise<void> {
+    this.#enter('STOPPING')
+    const stops = this.#channel('stop').subscriptions
+    const startUnits = new Set(this.#channel('start').subscriptions.map(({ unit }) => unit).filter(unit => unit !== undefined))
+    const undoing = done.toReversed().flatMap(({ unit }) => stops.filter(stop => unit !== undefined && stop.unit === unit))
+    const others = stops.filter(({ unit }) => unit === undefined || !startUnits.has(unit))
+    await this.#runAll(this.#channel('stop'), [...new Set([...undoing, ...others])], failures)
+    this.#enter('STOPPED')
+  }
+
+  #stop (by: 'stop' | 'exit'): Promise<void> {
+    if (this.#stopping !== undefined) return this.#stopping
+    if (this.#starting === undefined && this.#state !== 'STARTED') return Promise.resolve()
+    this.#stopping = inNextTurn(() => this.#cancelStartThenStop(by)).finally(() => { this.#stopping = undefined })
+    return this.#stopping
+  }
+
+  async #cancelStartThenStop (by: string): Promise<void> {
+    const failures: ListenerFailure[] = []
+    if (this.#starting !== undefined) {
+      this.#cancelledBy = by
+      // Whoever called start() hears of its failure; here only that of its undoing counts.
+      await this.#starting.catch(error => {
+        if (error instanceof ChannelFailures) failures.push(...error.errors.filter(({ channel }) => channel === 'drain' || channel === 'stop'))
+      })
+    }
+    if (this.#state === 'STARTED') await this.#runStop(failures)
+    if (failures.length > 0) throw new ChannelFailures(failures)
+  }
+
+  async #runStop (failures: ListenerFailure[]): Promise<void> {
+    // The caller of graceful() hears of its failure.
+    await this.#graceful?.catch(() => {})
+    this.#enter('STOPPING')
+    for (const name of ['drain', 'stop']) {
+      const channel = this.#channel(name)
+      await this.#runAll(channel, channel.subscriptions, failures)
+    }
+    this.#enter('STOPPED')
+  }
+
+  async #runExit (): Promise<void> {
+    const failures: ListenerFailure[] = []
+    try {
+      await this.#stop('exit')
+    } catch (error) {
+      failures.push(...(error as ChannelFailures).errors)
+    }
+    this.#enter('EXITING')
+    const channel = this.#channel('exit')
+    await this.#runAll(channel, channel.subscriptions, failures)
+    this.#enter('EXITED')
+    if (failures.length > 0) throw new ChannelFailures(failures)
+  }
+
+  async #publishInTransition (name: string): Promise<void> {
+    const channel = this.#channel(name)
+    const failures: ListenerFailure[] = []
+    await this.#runAll(channel, channel.subscriptions, failures)
+    if (failures.length > 0) throw new ChannelFailures(failures)
+  }
+
+  async #runAll (channel: Channel, subscriptions: readonly Subscription[], failures: ListenerFailure[]): Promise<void> {
+    for (const subscription of subscriptions) {
+      if (!subscription.isActive) continue
+      try {
+        await this.#runInTransition(channel, subscription)
+      } catch (failure) {
+        failures.push(this.#reported(failure as ListenerFailure))
+      }
+    }
+  }
+
+  async #runInTransition (channel: Channel, subscription: Subscription): Promise<void> {
+    const frame = { bus: this, channel: channel.name, name: subscription.name, isRunning: true }
+    runningCount++
+    try {
+      await running.run(frame, () => channel.run(subscription, []))
+    } finally {
+      frame.isRunning = false
+      // On Node 20 and 22 an AsyncLocalStorage in use slows down every promise of the process.
+      if (--runningCount === 0) running.disable()
+    }
+  }
+
+  /** Work that a listener leaves behind keeps its frame; only while the listener runs would the bus wait for itself. */
+  #reentrancy (method: string): Error | undefined {
+    const frame = running.getStore()
+    if (frame === undefined || frame.bus !== this || !frame.isRunning) return undefined
+    return new ReentrantTransition(method, frame.name, frame.channel)
+  }
+
+  #reported (failure: ListenerFailure): ListenerFailure {
+    this.log(`Listener of "${failure.channel}" failed: ${failure.message}`, 'error', failure)
+    return failure
+  }
+
+  #enter (state: State): void {
+    const from = this.#state
+    if (!TRANSITIONS[from].includes(state)) throw new IllegalTransition(`become ${state}`, from)
+    this.#state = state
+    this.log(`Bus ${state}`)
+    stateChanged.publish({ bus: this, from, to: state })
+    this.#waiters.entered(state)
+  }
+
+  #channel (name: string): Channel {
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      channel = new Channel(name)
+      this.#channels.set(name, channel)
+    }
+    return channel
+  }
+}
+
+/** A transition is on record before its first listener or state change can ask for another one. */
+async function inNextTurn (transition: () => Promise<void>): Promise<void> {
+  await Promise.resolve()
+  await transition()
+}

@@ -1,0 +1,52 @@
+import createError, { type FastifyErrorConstructor } from '@fastify/error'
+import { ExitCode } from './exit-codes.js'
+
+/** A transition that the present state does not allow. */
+export const IllegalTransition = engineError('ILLEGAL_TRANSITION', 'cannot %s: the bus is %s')
+
+/** A listener of a transition asked for a transition and would wait for itself. */
+export const ReentrantTransition = engineError('REENTRANT_TRANSITION',
+  '%s() was called from inside the listener "%s" of "%s", which the bus is waiting for: it would wait for itself for ever; throw to fail the transition, or ask for it after the listener has ended')
+
+/** The start was called off by stop() or exit() before it was done. */
+export const StartCancelled = engineError('START_CANCELLED', 'the start was called off by %s()')
+
+/** A listener did not end within its `timeout`. */
+export const ListenerTimeout = engineError('LISTENER_TIMEOUT', 'not done after %s ms')
+
+/** `wait()` did not see the state in time. */
+export const WaitTimeout = engineError('WAIT_TIMEOUT', 'the bus did not become %s within %s ms, it is %s', ExitCode.NOT_READY)
+
+/** A signal name that this platform does not have, or that cannot be caught. */
+export const UnknownSignal = engineError('SIGNAL_UNKNOWN', 'signals: %s', ExitCode.CONFIG)
+
+/** Address and port are held by another socket. */
+export const AddressInUse = engineError('ADDRESS_IN_USE', 'cannot listen on %s: %s', ExitCode.OS)
+
+/** The system refused the address for any other reason. */
+export const AddressRefused = engineError('ADDRESS_REFUSED', 'cannot listen on %s: %s', ExitCode.OS)
+
+/** The drain deadline passed with requests still under way; they were cut. */
+export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', 'the drain deadline of %s ms cut %s: %s')
+
+/** The plugin was registered where it cannot work. */
+export const RegistrationRefused = engineError('REGISTRATION_REFUSED', '%s', ExitCode.CONFIG)
+
+function engineError (what: string, message: string, exitCode: number = ExitCode.SOFTWARE): EngineErrorConstructor {
+  const EngineError = createError(`FST_KEEP_ENGINE_${what}`, message, 500) as unknown as EngineErrorConstructor
+  Object.defineProperty(EngineError.prototype, 'exitCode', { value: exitCode, configurable: true, writable: true })
+  return EngineError
+}
+
+/** Arguments fill the message; an object `{ cause }` may come last. */
+export interface EngineErrorConstructor extends Omit<FastifyErrorConstructor, 'new'> {
+  new (...args: unknown[]): EngineError
+  readonly prototype: EngineError
+}
+
+export interface EngineError extends Error {
+  /** `FST_KEEP_ENGINE_...` */
+  readonly code: string
+  /** The exit code of a process that ends because of it; see {@link ExitCode}. */
+  readonly exitCode: number
+}

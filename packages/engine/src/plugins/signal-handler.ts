@@ -1,0 +1,130 @@
+import { constants } from 'node:os'
+import { nearest } from '@fastkeep/options'
+import { type Engine } from '../engine.js'
+import { UnknownSignal } from '../errors.js'
+
+/** `exit` stops and exits, `graceful` has the process read again what it can, `ignore` does nothing. */
+export type SignalAction = 'exit' | 'graceful' | 'ignore'
+
+/** What a signal does: a named action, or a function that is called with the signal's name. */
+export type SignalListener = SignalAction | ((signal: NodeJS.Signals) => unknown)
+
+export type SignalMap = Partial<Record<NodeJS.Signals, SignalListener>>
+
+/**
+ * `SIGUSR1` is among them because Node opens its inspector, without authentication, for any user of the machine when
+ * that signal comes and nobody listens to it.
+ */
+export const DEFAULT_SIGNALS: Readonly<SignalMap> = {
+  SIGTERM: 'exit',
+  SIGINT: 'exit',
+  SIGUSR1: 'graceful',
+}
+
+const UNCATCHABLE = new Set(['SIGKILL', 'SIGSTOP'])
+
+/**
+ * Turns signals into bus calls from `start` 10 until the bus has exited. While the bus stops, the second signal that
+ * asks for the exit moves the drain's deadline to now, the third ends the process at once, killed by that signal.
+ *
+ * @example
+ * const signals = new SignalHandler(engine)
+ * signals.setHandler('SIGHUP', 'graceful')
+ * signals.subscribe()
+ */
+export class SignalHandler {
+  readonly #engine: Engine
+  readonly #map: SignalMap
+  readonly #installed = new Map<NodeJS.Signals, () => void>()
+  #subscriptions: Array<() => void> = []
+  #exitRequests = 0
+
+  constructor (engine: Engine, signals: SignalMap = {}) {
+    this.#engine = engine
+    this.#map = { ...DEFAULT_SIGNALS }
+    for (const [signal, listener] of Object.entries(signals)) this.setHandler(signal as NodeJS.Signals, listener)
+  }
+
+  /**
+   * Says what a signal does.
+   *
+   * @throws `FST_KEEP_ENGINE_SIGNAL_UNKNOWN` for a name that this platform does not have or that cannot be caught
+   */
+  setHandler (signal: NodeJS.Signals, listener: SignalListener): void {
+    assertCatchable(signal)
+    this.#map[signal] = listener
+    if (this.#isSubscribed && !this.#installed.has(signal)) this.#install(signal)
+  }
+
+  /** Installs the handlers when the bus starts. */
+  subscribe (): this {
+    if (this.#subscriptions.length > 0) return this
+    this.#subscriptions = [
+      this.#engine.subscribe('start', () => this.#installAll(), { priority: 10, name: 'SignalHandler' }),
+      this.#engine.subscribe('exit', () => this.#uninstallAll(), { priority: 98, name: 'SignalHandler' }),
+    ]
+    return this
+  }
+
+  /** Takes the handlers away; what listened to the signals besides them is as it was. */
+  unsubscribe (): void {
+    for (const unsubscribe of this.#subscriptions) unsubscribe()
+    this.#subscriptions = []
+    this.#uninstallAll()
+  }
+
+  get #isSubscribed (): boolean {
+    return this.#installed.size > 0
+  }
+
+  #installAll (): void {
+    for (const signal of Object.keys(this.#map)) this.#install(signal as NodeJS.Signals)
+  }
+
+  #install (signal: NodeJS.Signals): void {
+    if (this.#installed.has(signal)) return
+    const handler = (): void => this.#handle(signal)
+    this.#installed.set(signal, handler)
+    process.on(signal, handler)
+  }
+
+  #uninstallAll (): void {
+    for (const [signal, handler] of this.#installed) process.off(signal, handler)
+    this.#installed.clear()
+  }
+
+  #handle (signal: NodeJS.Signals): void {
+    const listener = this.#map[signal]
+    this.#engine.log(`Caught ${signal}`)
+    switch (listener) {
+      case 'exit': return this.#exit(signal)
+      case 'graceful': return this.#report(signal, this.#engine.graceful())
+      case 'ignore': case undefined: return
+      default: return this.#report(signal, Promise.resolve(signal).then(listener))
+    }
+  }
+
+  #exit (signal: NodeJS.Signals): void {
+    this.#exitRequests++
+    if (this.#exitRequests === 1) return this.#report(signal, this.#engine.exit())
+    if (this.#exitRequests === 2) {
+      this.#engine.log('Asked again: the drain ends now')
+      return this.#engine.server.hurry()
+    }
+    this.#uninstallAll()
+    process.kill(process.pid, signal)
+    // As process 1 of a container the signal's default action does not end it.
+    process.exit(128 + constants.signals[signal])
+  }
+
+  #report (signal: NodeJS.Signals, outcome: Promise<unknown>): void {
+    outcome.catch((error: unknown) => this.#engine.log(`${signal} failed: ${String(error)}`, 'error', error))
+  }
+}
+
+function assertCatchable (signal: string): void {
+  if (UNCATCHABLE.has(signal)) throw new UnknownSignal(`${signal} cannot be caught by any process`)
+  if (signal in constants.signals) return
+  const meant = nearest(signal, Object.keys(constants.signals))
+  throw new UnknownSignal(`this platform has no signal "${signal}"${meant === undefined ? '' : `, did you mean "${meant}"?`}`)
+}

@@ -1,0 +1,57 @@
+import { ChannelFailures } from './bus/channel-failures.js'
+import { type Engine } from './engine.js'
+import { ExitCode, exitCodeOf } from './exit-codes.js'
+
+/**
+ * Starts an engine, waits until it has exited, and ends the process with the code that tells the outcome: the one place
+ * that does so. What went wrong stands on standard error, one line each.
+ *
+ * - a start that fails: the bus exits, the code is that of the first failure (e.g. 71 for a port that is taken)
+ * - an exit that fails, a drain deadline that cut requests: 70, or what the failure asks for
+ * - a process that would end by itself because nothing keeps it alive while the bus has not exited: 70
+ *
+ * Never resolves.
+ *
+ * @example await runToExit(app.engine)
+ */
+export async function runToExit (engine: Engine): Promise<never> {
+  const onExit = (): void => {
+    if (engine.state === 'EXITED' || process.exitCode !== undefined) return
+    tell(`the process ended while the bus was ${engine.state}: nothing kept it alive`)
+    process.exitCode = ExitCode.SOFTWARE
+  }
+  process.once('exit', onExit)
+  const code = await outcome(engine)
+  process.off('exit', onExit)
+  process.exit(code)
+}
+
+async function outcome (engine: Engine): Promise<number> {
+  try {
+    await engine.start()
+  } catch (error) {
+    // An exit that was asked for while the bus started, e.g. by a signal, is not a failure.
+    if ((error as { code?: string }).code !== 'FST_KEEP_ENGINE_START_CANCELLED') {
+      const exit = engine.exit().catch(() => {})
+      tellFailure('cannot start', error)
+      await exit
+      return exitCodeOf(error)
+    }
+  }
+  try {
+    await engine.block()
+    return ExitCode.OK
+  } catch (error) {
+    tellFailure('did not stop cleanly', error)
+    return exitCodeOf(error)
+  }
+}
+
+function tellFailure (what: string, error: unknown): void {
+  const failures = error instanceof ChannelFailures ? error.errors : [error]
+  for (const failure of failures) tell(`${what}: ${failure instanceof Error ? failure.message : String(failure)}`)
+}
+
+function tell (line: string): void {
+  process.stderr.write(`fastkeep: ${line}\n`)
+}

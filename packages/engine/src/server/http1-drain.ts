@@ -1,0 +1,108 @@
+import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { type Server as NetServer, type Socket } from 'node:net'
+import { type TLSSocket } from 'node:tls'
+
+const latestResponse = Symbol('fastkeep.engine.latestResponse')
+const latestStart = Symbol('fastkeep.engine.latestStart')
+
+interface TrackedSocket extends Socket {
+  /** The last response that was begun on this connection: under way until its `writableFinished`. */
+  [latestResponse]?: ServerResponse
+  [latestStart]?: number
+}
+
+/** A request that was cut because the drain deadline had passed. */
+export interface CutRequest {
+  readonly method: string
+  readonly url: string
+  /** ms since the request began. */
+  readonly age: number
+}
+
+type HttpServer = NetServer & { closeIdleConnections?: () => void }
+
+/**
+ * What must be known of an HTTP/1 server's connections to end them without losing a request (RFC 9112, section 9.6):
+ * answers given while draining carry `Connection: close`, of pipelined ones only the last; idle connections are closed
+ * when told; the rest can be cut and named.
+ *
+ * Costs one field per request while the server is not draining.
+ */
+export class Http1Drain {
+  readonly #server: HttpServer
+  readonly #connections = new Set<TrackedSocket>()
+
+  constructor (server: HttpServer) {
+    this.#server = server
+    const track = (socket: TrackedSocket): void => {
+      this.#connections.add(socket)
+      socket.once('close', () => this.#connections.delete(socket))
+    }
+    server.on('connection', track)
+    server.on('secureConnection', track)
+    server.prependListener('request', noteRequest)
+  }
+
+  /** How many connections are open. */
+  get size (): number {
+    let count = 0
+    for (const socket of this.#connections) if (!isUnderTls(socket)) count++
+    return count
+  }
+
+  /** From now on every answer is the last of its connection. */
+  begin (): void {
+    for (const socket of this.#connections) {
+      const response = socket[latestResponse]
+      if (response !== undefined && !response.headersSent) response.shouldKeepAlive = false
+    }
+    const handlers = this.#server.listeners('request').filter(handler => handler !== noteRequest)
+    this.#server.removeAllListeners('request')
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.httpVersionMajor > 1) {
+        for (const handler of handlers) handler.call(this.#server, request, response)
+        return
+      }
+      const previous = (request.socket as TrackedSocket)[latestResponse]
+      if (previous !== undefined && !previous.headersSent) previous.shouldKeepAlive = true
+      noteRequest(request, response)
+      response.shouldKeepAlive = false
+      // The parser hands over pipelined requests in one turn: only after it is known which of them is the last.
+      queueMicrotask(() => { for (const handler of handlers) handler.call(this.#server, request, response) })
+    })
+  }
+
+  /** Ends the connections on which no request is under way, those that never sent a byte included. */
+  closeIdle (): void {
+    this.#server.closeIdleConnections?.()
+    for (const socket of this.#connections) {
+      if (socket.bytesRead === 0 && !socket.destroyed) socket.destroy()
+    }
+  }
+
+  /** Ends all connections and tells which requests that cut. */
+  cut (): CutRequest[] {
+    const requests: CutRequest[] = []
+    for (const socket of this.#connections) {
+      const response = socket[latestResponse]
+      if (response !== undefined && !response.writableFinished) {
+        const { method = '', url = '' } = response.req
+        requests.push({ method, url, age: Math.round(performance.now() - (socket[latestStart] ?? 0)) })
+      }
+      socket.destroy()
+    }
+    return requests
+  }
+}
+
+function noteRequest (request: IncomingMessage, response: ServerResponse): void {
+  if (request.httpVersionMajor > 1) return
+  const socket = request.socket as TrackedSocket
+  socket[latestResponse] = response
+  socket[latestStart] = performance.now()
+}
+
+/** A TLS connection shows up twice: as the TLS socket, and as the TCP socket below it. */
+function isUnderTls (socket: Socket): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true
+}
