@@ -2,6 +2,9 @@ import { ChannelFailures } from './bus/channel-failures.js'
 import { type Engine } from './engine.js'
 import { ExitCode, exitCodeOf } from './exit-codes.js'
 
+/** What Node says when the event loop ran empty under an `await` of the main module. */
+const UNSETTLED_TOP_LEVEL_AWAIT = 13
+
 /**
  * Starts an engine, waits until it has exited, and ends the process with the code that tells the outcome: the one place
  * that does so. What went wrong stands on standard error, one line each.
@@ -15,8 +18,8 @@ import { ExitCode, exitCodeOf } from './exit-codes.js'
  * @example await runToExit(app.engine)
  */
 export async function runToExit (engine: Engine): Promise<never> {
-  const onExit = (): void => {
-    if (engine.state === 'EXITED' || process.exitCode !== undefined) return
+  const onExit = (code: number): void => {
+    if (engine.state === 'EXITED' || (code !== ExitCode.OK && code !== UNSETTLED_TOP_LEVEL_AWAIT)) return
     tell(`the process ended while the bus was ${engine.state}: nothing kept it alive`)
     process.exitCode = ExitCode.SOFTWARE
   }

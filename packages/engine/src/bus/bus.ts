@@ -121,9 +121,9 @@ export class Bus {
     const refusal = this.#reentrancy('start')
     if (refusal !== undefined) return Promise.reject(refusal)
     if (this.#starting !== undefined && this.#cancelledBy === undefined) return this.#starting
-    if (this.#state === 'STARTED' && this.#stopping === undefined) return Promise.resolve()
+    if (this.#state === 'STARTED' && this.#stopping === undefined && this.#exiting === undefined) return Promise.resolve()
     if (this.#state !== 'STOPPED' || this.#starting !== undefined || this.#exiting !== undefined) {
-      return Promise.reject(new IllegalTransition('start', this.#exiting === undefined ? this.#state : 'EXITING'))
+      return Promise.reject(new IllegalTransition('start', this.#state === 'STARTED' ? 'about to stop' : this.#state))
     }
     this.#starting = inNextTurn(() => this.#runStart()).finally(() => {
       this.#starting = undefined

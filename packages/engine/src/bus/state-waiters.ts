@@ -32,7 +32,7 @@ export class StateWaiters {
       }
       const onAbort = (): void => {
         settle()
-        reject(signal?.reason as Error)
+        reject(signal?.reason)
       }
       const onTimeout = (): void => {
         settle()

@@ -21,6 +21,9 @@ export const DEFAULT_SIGNALS: Readonly<SignalMap> = {
   SIGUSR1: 'graceful',
 }
 
+/** ms within which a signal that a process sends to itself has killed it. */
+const KILL_PATIENCE = 200
+
 const UNCATCHABLE = new Set(['SIGKILL', 'SIGSTOP'])
 
 /**
@@ -113,8 +116,8 @@ export class SignalHandler {
     }
     this.#uninstallAll()
     process.kill(process.pid, signal)
-    // As process 1 of a container the signal's default action does not end it.
-    process.exit(128 + constants.signals[signal])
+    // As process 1 of a container the default action of the signal does not end it.
+    setTimeout(() => process.exit(128 + constants.signals[signal]), KILL_PATIENCE)
   }
 
   #report (signal: NodeJS.Signals, outcome: Promise<unknown>): void {

@@ -28,7 +28,8 @@ export class Server {
     bus.subscribe('start', () => this.#bind(), { ...UNIT, priority: 75 })
     bus.subscribe('start', () => this.#listen(), { ...UNIT, priority: 80 })
     bus.subscribe('stop', () => this.#drain(), { ...UNIT, priority: 20 })
-    bus.subscribe('stop', () => this.#close(), { ...UNIT, priority: 60 })
+    // Of no unit: after a failed start too, the apps are closed after whatever was started on them.
+    bus.subscribe('stop', () => this.#close(), { priority: 60 })
   }
 
   /** The bound addresses as URLs, e.g. `['https://127.0.0.1:8443']`; empty while nothing is bound. */

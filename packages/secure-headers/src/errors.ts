@@ -1,0 +1,26 @@
+import createError, { type FastifyErrorConstructor } from '@fastify/error'
+
+/** A Content-Security-Policy source that the directive cannot hold, or a directive given twice. */
+export const CspInvalid = configurationError('CSP', 'Content-Security-Policy: %s')
+
+/** `preload` with a `maxAge` or `includeSubDomains` that the preload list does not take. */
+export const HstsPreloadIneligible = configurationError('HSTS_PRELOAD',
+  'strictTransportSecurity: preload needs maxAge of at least %s seconds and includeSubDomains, got maxAge %s and includeSubDomains %s')
+
+/** An allowlist of Permissions-Policy that the header cannot carry. */
+export const PermissionsPolicyInvalid = configurationError('PERMISSIONS_POLICY', 'Permissions-Policy: "%s" cannot have %s: %s')
+
+/** The plugin was registered a second time in the same scope. */
+export const RegisteredTwice = configurationError('REGISTERED_TWICE',
+  'secure-headers is registered in this scope already: give all options to one registration, or register in a child scope to change them there')
+
+/** The nonce was read for the first time when the head of the response was sent already. */
+export const NonceTooLate: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_NONCE_TOO_LATE',
+  'reply.cspNonce was first read after the head of the response was sent, whose Content-Security-Policy does not have it: read it before sending', 500)
+
+function configurationError (what: string, message: string): FastifyErrorConstructor {
+  const ConfigurationError = createError(`FST_KEEP_SECURE_HEADERS_${what}`, message, 500, TypeError)
+  // EX_CONFIG of sysexits.h: the exit code of a process that cannot start for it.
+  Object.defineProperty(ConfigurationError.prototype, 'exitCode', { value: 78, configurable: true, writable: true })
+  return ConfigurationError as unknown as FastifyErrorConstructor
+}

@@ -1,0 +1,111 @@
+import { nearest } from '@fastkeep/options'
+
+/** What one directive of a Content-Security-Policy accepts. */
+interface DirectiveGrammar {
+  /** Words in single quotes, quotes included. */
+  readonly keywords: readonly string[]
+  /** Words without quotes, and what to call them in an error. */
+  readonly words?: readonly [pattern: RegExp, description: string]
+  readonly takesHashes?: boolean
+  readonly maxWords?: number
+  /** The directive works without any word. */
+  readonly mayBeEmpty?: boolean
+}
+
+// host-source and scheme-source of https://w3c.github.io/webappsec-csp/#framework-directive-source-list
+const HOST = /^([a-z][a-z0-9+.-]*:\/\/)?(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*)(:(\d+|\*))?(\/(?!\/)[^?#]*)?$/i
+const SCHEME = /^[a-z][a-z0-9+.-]*:$/i
+const HOSTS: DirectiveGrammar['words'] =
+  [new RegExp(`${HOST.source}|${SCHEME.source}`, 'i'), 'a host such as "https://cdn.example" or a scheme such as "data:"']
+
+const FETCH_KEYWORDS = ["'none'", "'self'", "'unsafe-inline'", "'unsafe-eval'", "'strict-dynamic'", "'unsafe-hashes'",
+  "'report-sample'", "'wasm-unsafe-eval'", "'trusted-types-eval'", "'report-sha256'", "'report-sha384'",
+  "'report-sha512'", "'unsafe-webtransport-hashes'", "'inline-speculation-rules'"]
+
+const FETCH: DirectiveGrammar = { keywords: FETCH_KEYWORDS, words: HOSTS, takesHashes: true }
+
+const SANDBOX_FLAGS = ['downloads', 'forms', 'modals', 'orientation-lock', 'pointer-lock', 'popups',
+  'popups-to-escape-sandbox', 'presentation', 'same-origin', 'scripts', 'storage-access-by-user-activation',
+  'top-navigation', 'top-navigation-by-user-activation', 'top-navigation-to-custom-protocols']
+
+/** The directives of CSP3 and its extensions (w3c/webappsec-csp 2026-04, @mdn/browser-compat-data 8.1.9). */
+export const DIRECTIVES = {
+  'default-src': FETCH,
+  'script-src': FETCH,
+  'script-src-elem': FETCH,
+  'script-src-attr': FETCH,
+  'style-src': FETCH,
+  'style-src-elem': FETCH,
+  'style-src-attr': FETCH,
+  'img-src': FETCH,
+  'font-src': FETCH,
+  'connect-src': FETCH,
+  'media-src': FETCH,
+  'manifest-src': FETCH,
+  'worker-src': FETCH,
+  'child-src': FETCH,
+  'frame-src': FETCH,
+  'fenced-frame-src': FETCH,
+  'object-src': FETCH,
+  'base-uri': { keywords: ["'none'", "'self'"], words: HOSTS },
+  'form-action': { keywords: ["'none'", "'self'", "'unsafe-allow-redirects'"], words: HOSTS },
+  'frame-ancestors': { keywords: ["'none'", "'self'"], words: HOSTS },
+  sandbox: {
+    keywords: [],
+    words: [new RegExp(`^allow-(${SANDBOX_FLAGS.join('|')})$`), 'a sandbox flag such as "allow-forms"'],
+    mayBeEmpty: true,
+  },
+  'trusted-types': {
+    keywords: ["'none'", "'allow-duplicates'"],
+    words: [/^(\*|[a-z0-9\-#=_/@.%]+)$/i, 'the name of a policy'],
+  },
+  'require-trusted-types-for': { keywords: ["'script'"] },
+  webrtc: { keywords: ["'allow'", "'block'"], maxWords: 1 },
+  'report-to': { keywords: [], words: [/^[\w.-]+$/, 'the name of a reporting endpoint'], maxWords: 1 },
+  'report-uri': { keywords: [], words: [/^(https?:\/\/|\/)\S+$/i, 'a URL or a path'] },
+  'upgrade-insecure-requests': { keywords: [], maxWords: 0, mayBeEmpty: true },
+} as const satisfies Record<string, DirectiveGrammar>
+
+export type CspDirective = keyof typeof DIRECTIVES
+
+/** What is wrong with a directive's list of sources, or `undefined` when CSP3's grammar takes it. */
+export function sourceListFault (directive: CspDirective, sources: readonly string[]): string | undefined {
+  const grammar: DirectiveGrammar = DIRECTIVES[directive]
+  if (sources.length === 0 && grammar.mayBeEmpty !== true) {
+    return `${directive} is empty: ` +
+      (grammar.keywords.includes("'none'") ? 'give "\'none\'" to allow nothing, or null to leave it out' : 'null leaves it out')
+  }
+  if (sources.length > (grammar.maxWords ?? Infinity)) {
+    return `${directive} takes ${grammar.maxWords === 0 ? 'no value: give []' : `no more than ${grammar.maxWords}`}`
+  }
+  if (sources.length > 1 && sources.includes("'none'")) {
+    return `${directive} has 'none' beside other sources, where browsers ignore it: 'none' must stand alone`
+  }
+  for (const source of sources) {
+    const fault = sourceFault(grammar, source)
+    if (fault !== undefined) return `${directive} cannot have ${JSON.stringify(source)}: ${fault}`
+  }
+  return undefined
+}
+
+const HASH = /^'sha(256|384|512)-[a-z0-9+/_-]+={0,2}'$/i
+
+function sourceFault (grammar: DirectiveGrammar, source: string): string | undefined {
+  if (grammar.keywords.includes(source)) return undefined
+  if (!/^[\x21-\x7e]+$/.test(source)) return 'an entry is one word of ASCII letters, without spaces or line breaks'
+  if (/[;,]/.test(source)) return 'a ";" or "," would end the directive or the policy; percent-encode it (%3B, %2C)'
+  if (/^'?nonce-/i.test(source)) return 'a nonce must differ in each response: read reply.cspNonce, which puts it here'
+  if (grammar.takesHashes === true && HASH.test(source)) return undefined
+  if (/^(sha256|sha384|sha512)-/i.test(source)) return `a hash stands in single quotes: "'${source}'"`
+  if (grammar.keywords.includes(`'${source.toLowerCase()}'`)) return `without single quotes it is a host name; write "'${source.toLowerCase()}'"`
+  if (/['"]/.test(source)) return keywordAdvice(grammar, source)
+  if (grammar.words === undefined) return keywordAdvice(grammar, source)
+  const [pattern, description] = grammar.words
+  return pattern.test(source) ? undefined : `it is not ${description}`
+}
+
+function keywordAdvice ({ keywords }: DirectiveGrammar, source: string): string {
+  if (keywords.length === 0) return 'this directive has no quoted keywords'
+  const meant = nearest(`'${source.replace(/['"]/g, '')}'`, keywords)
+  return meant === undefined ? `the keywords here are ${keywords.join(', ')}` : `did you mean "${meant}"?`
+}

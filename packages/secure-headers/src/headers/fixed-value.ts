@@ -1,0 +1,19 @@
+/** A header whose value is one of a few words, decided at boot. */
+export interface FixedValueHeader<Value extends string> {
+  /** In lower case, as Fastify and HTTP/2 write names. */
+  readonly name: string
+  readonly values: readonly Value[]
+  /** `false`: not sent unless asked for. */
+  readonly default: Value | false
+}
+
+/** What the header's option accepts: one of its values, or `false` to send none. */
+export type ValueOf<Header> = Header extends FixedValueHeader<infer Value> ? Value | false : never
+
+export function fixedValue<const Value extends string> (
+  name: string,
+  values: readonly Value[],
+  defaultValue: Value | false
+): FixedValueHeader<Value> {
+  return { name, values, default: defaultValue }
+}

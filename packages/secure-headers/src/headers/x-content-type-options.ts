@@ -1,0 +1,7 @@
+import { fixedValue } from './fixed-value.js'
+
+/**
+ * The browser believes the declared content type.
+ * https://fetch.spec.whatwg.org/#x-content-type-options-header
+ */
+export const xContentTypeOptions = fixedValue('x-content-type-options', ['nosniff'], 'nosniff')

@@ -1,0 +1,13 @@
+import { plugin as registered } from './plugin.js'
+
+export type { Drain, DrainingEngine } from './drain.js'
+export type { FastkeepWebSocket, GuardedWebSocketHandler } from './fastify.js'
+export type { Authenticate, Authenticated, WebSocketPluginOptions, WebSocketRouteOptions } from './options.js'
+export type { OriginFunction, OriginOption } from './origin.js'
+export type { GuardedWebSocket, Peer, WebSocketTypes } from './socket.js'
+
+// `require()` gives the plugin alone, and `require().websocket` is it too.
+const plugin = Object.assign(registered, { websocket: registered })
+
+export default plugin
+export { plugin as websocket, plugin as 'module.exports' }

@@ -1,0 +1,71 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { type Test } from 'tap'
+
+export interface Ended {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
+/** A process of a test: its output line by line, its end, and its certain death with the test. */
+export class Child {
+  readonly process: ChildProcess
+  readonly ended: Promise<Ended>
+  output = ''
+  #waiters: Array<() => void> = []
+
+  constructor (t: Test, command: string, args: readonly string[], options: SpawnOptions = {}) {
+    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text
+        for (const waiter of this.#waiters) waiter()
+      })
+    }
+    this.ended = once(this.process, 'close').then(([code, signal]) => ({ code, signal }) as Ended)
+    t.teardown(async () => {
+      this.process.kill('SIGKILL')
+      await this.ended
+    })
+  }
+
+  get pid (): number {
+    return this.process.pid as number
+  }
+
+  /** The first match in what the process has written or will write; rejects if it ends before. */
+  async match (pattern: RegExp): Promise<RegExpMatchArray> {
+    const hasEnded = this.ended.then(({ code, signal }) => {
+      const match = pattern.exec(this.output)
+      if (match !== null) return match
+      throw new Error(`ended with ${code ?? signal} before it wrote ${pattern}:\n${this.output}`)
+    })
+    const hasWritten = new Promise<RegExpMatchArray>(resolve => {
+      const look = (): void => {
+        const match = pattern.exec(this.output)
+        if (match === null) return
+        this.#waiters = this.#waiters.filter(waiter => waiter !== look)
+        resolve(match)
+      }
+      this.#waiters.push(look)
+      look()
+    })
+    return await Promise.race([hasWritten, hasEnded])
+  }
+
+  kill (signal: NodeJS.Signals): void {
+    this.process.kill(signal)
+  }
+}
+
+/** Runs a JavaScript file with this Node, as a user would: without what the test runner puts into the environment. */
+export function runNode (t: Test, file: URL, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Child {
+  return new Child(t, process.execPath, [fileURLToPath(file), ...args], { env: { ...plainEnvironment(), ...env } })
+}
+
+/** The environment without the test runner's variables: its hooks change how a process ends. */
+export function plainEnvironment (): NodeJS.ProcessEnv {
+  const isForeign = (name: string): boolean => name === 'NODE_OPTIONS' || name.startsWith('TAP') || name.startsWith('_TAPJS')
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)))
+}

@@ -1,0 +1,152 @@
+import { execFileSync } from 'node:child_process'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { dirname, relative } from 'node:path'
+import { inspect } from 'node:util'
+import { createServerContext, type ServerContextOptions } from '@fastkeep/tls-context'
+import { test } from 'tap'
+import { needs } from '../programs.ts'
+import { lab, withYears } from './lab.ts'
+
+const code = (what: string) => `FST_KEEP_TLS_CONTEXT_${what}`
+
+test('certificate and key are taken from paths, from PEM texts and from Buffers alike', async t => {
+  const { cert, key, certPem, keyPem } = await lab(t)
+  const fromPaths = createServerContext({ cert, key })
+  t.same(createServerContext({ cert: relative('', cert), key: relative('', key) }), fromPaths)
+  t.same(createServerContext({ cert: certPem, key: keyPem }), fromPaths)
+  t.same(createServerContext({ cert: Buffer.from(certPem), key: new TextEncoder().encode(keyPem) }), fromPaths)
+})
+
+test('the context describes its certificate', async t => {
+  const { cert, key } = await lab(t, ['example.test', '192.0.2.7', '2001:db8::7'])
+  const { certificate } = createServerContext({ cert, key })
+  t.equal(certificate.subject, 'CN=Fastkeep development certificate')
+  t.same(certificate.names, ['example.test', '192.0.2.7', '2001:db8::7'])
+  t.match(certificate.fingerprint256, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/)
+  t.ok(certificate.validFrom < new Date() && certificate.validTo > new Date())
+})
+
+test('a file that is not there is named', async t => {
+  const { cert, key } = await lab(t)
+  const missing = `${dirname(cert)}/missing.pem`
+  t.throws(() => createServerContext({ cert: missing, key }), { code: code('FILE_NOT_FOUND'), exitCode: 78, message: new RegExp(`"cert".* ${missing} `) })
+  t.throws(() => createServerContext({ cert, key: missing }), { code: code('FILE_NOT_FOUND'), exitCode: 78, message: new RegExp(`"key".* ${missing} `) })
+})
+
+test('a file that cannot be read is named', async t => {
+  const { cert } = await lab(t)
+  const directory = dirname(cert)
+  t.throws(() => createServerContext({ cert, key: directory }), { code: code('FILE_NOT_READABLE'), exitCode: 78, message: new RegExp(`${directory} .*EISDIR`) })
+})
+
+test('what is not PEM is refused and says what was found instead', async t => {
+  const { cert, key } = await lab(t)
+  t.throws(() => createServerContext({ cert: Buffer.from('certificate'), key }), { code: code('NOT_PEM'), exitCode: 78, message: /holds no PEM at all/ })
+  t.throws(() => createServerContext({ cert: key, key: cert }), { code: code('NOT_PEM'), message: /holds only PRIVATE KEY.*swapped/ })
+  t.throws(() => createServerContext({ cert, key: cert }), { code: code('NOT_PEM'), message: /holds only CERTIFICATE/ })
+})
+
+test('a damaged certificate is counted', async t => {
+  const { certPem, key } = await lab(t)
+  const damaged = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+  t.throws(() => createServerContext({ cert: certPem + damaged, key }), { code: code('CERTIFICATE_INVALID'), exitCode: 78, message: /certificate 2 of 2/ })
+})
+
+test('an encrypted key opens with its passphrase, in the new format and in the old one', async t => {
+  const { cert, keyPem } = await lab(t)
+  for (const type of ['pkcs8', 'sec1'] as const) {
+    const key = createPrivateKey(keyPem).export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open sesame' })
+    t.doesNotThrow(() => createServerContext({ cert, key, passphrase: 'open sesame' }))
+    t.throws(() => createServerContext({ cert, key }), { code: code('PASSPHRASE_MISSING'), exitCode: 78, message: /option "passphrase"/ })
+    t.throws(() => createServerContext({ cert, key, passphrase: 'open barley' }), { code: code('PASSPHRASE_WRONG'), exitCode: 78 })
+  }
+})
+
+test('a key that OpenSSL cannot read is refused', async t => {
+  const { cert } = await lab(t)
+  const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n'
+  t.throws(() => createServerContext({ cert, key }), { code: code('KEY_INVALID'), exitCode: 78, message: /OPENSSH PRIVATE KEY.*openssl pkcs8/ })
+})
+
+test('a key of another certificate is refused, of the same type and of another', async t => {
+  const { cert } = await lab(t)
+  const pkcs8 = { type: 'pkcs8', format: 'pem' } as const
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export(pkcs8) as string
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export(pkcs8) as string
+  t.throws(() => createServerContext({ cert, key: ec }), { code: code('KEY_MISMATCH'), exitCode: 78 })
+  t.throws(() => createServerContext({ cert, key: rsa }), { code: code('KEY_MISMATCH'), message: /the key \(rsa\).*the certificate \(ec/ })
+})
+
+test('a chain whose leaf is not first is refused with the leaf\'s position', async t => {
+  const { caPem, certPem, key } = await lab(t)
+  t.throws(() => createServerContext({ cert: caPem + certPem, key }), { code: code('LEAF_NOT_FIRST'), exitCode: 78, message: /certificate 2 of 2/ })
+  t.doesNotThrow(() => createServerContext({ cert: certPem + caPem, key }))
+})
+
+test('an expired certificate is refused with its date', async t => {
+  const { certPem, key } = await lab(t)
+  t.throws(() => createServerContext({ cert: withYears(certPem, '20', '21'), key }), { code: code('CERTIFICATE_EXPIRED'), exitCode: 78, message: / 2021-.*renew/ })
+})
+
+test('a certificate that is not yet valid is refused with its date', async t => {
+  const { certPem, key } = await lab(t)
+  t.throws(() => createServerContext({ cert: withYears(certPem, '48', '49'), key }), { code: code('CERTIFICATE_NOT_YET_VALID'), exitCode: 78, message: / 2048-.*clock/ })
+})
+
+test('an expired certificate behind the leaf is no reason to refuse', async t => {
+  const { caPem, certPem, key } = await lab(t)
+  t.doesNotThrow(() => createServerContext({ cert: certPem + withYears(caPem, '20', '21'), key }))
+})
+
+test('what OpenSSL itself refuses is refused before a server is made', { skip: needs('openssl') }, async t => {
+  const directory = t.testdir({})
+  const [cert, key] = [`${directory}/cert.pem`, `${directory}/key.pem`]
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:512', '-nodes', '-subj', '/CN=weak', '-out', cert, '-keyout', key], { stdio: 'ignore' })
+  t.throws(() => createServerContext({ cert, key }), { code: code('CONTEXT_REFUSED'), exitCode: 78, message: /CN=weak.*EE_KEY_TOO_SMALL/ })
+})
+
+test('names that hold commas and quotes are told apart, and other types are left out', { skip: needs('openssl') }, async t => {
+  const directory = t.testdir({})
+  const [cert, key, config] = [`${directory}/cert.pem`, `${directory}/key.pem`, `${directory}/openssl.cnf`]
+  writeFileSync(config, '[req]\ndistinguished_name=dn\nx509_extensions=v3\n[dn]\n[v3]\nsubjectAltName=@names\n[names]\n' +
+    'DNS.1=one.test, DNS:two.test\nURI.1=https://three.test/\nemail.1=four@five.test\nDNS.2=six.test\nIP.1=::ffff:192.0.2.1\n')
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=names', '-config', config, '-out', cert, '-keyout', key], { stdio: 'ignore' })
+  t.same(createServerContext({ cert, key }).certificate.names, ['one.test, DNS:two.test', 'six.test', '::ffff:192.0.2.1'])
+})
+
+test('no error shows a key or a passphrase', async t => {
+  const { cert, keyPem } = await lab(t)
+  const bare = keyPem.replaceAll(/-----.*-----|\n/g, '')
+  const encrypted = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open sesame' }) as string
+  const wrong: ServerContextOptions[] = [
+    { cert, key: bare },
+    { cert, key: keyPem.replaceAll(/-----.*-----/g, '') },
+    { cert: bare, key: keyPem },
+    { cert, key: keyPem.slice(0, -10) },
+    { cert, key: keyPem.replace('MIG', 'MIH') },
+    { cert, key: encrypted, passphrase: 'open barley' },
+  ]
+  for (const options of wrong) {
+    try {
+      createServerContext(options)
+      t.fail('it was accepted')
+    } catch (error) {
+      const shown = inspect(error, { depth: 9, showHidden: true })
+      t.notMatch(shown, bare.slice(20, 40))
+      t.notMatch(shown, /barley/)
+      t.match(error, { exitCode: 78 })
+    }
+  }
+})
+
+test('wrong options are refused by name', async t => {
+  const { cert, key } = await lab(t)
+  const create = (options: object) => () => createServerContext(options as ServerContextOptions)
+  t.throws(create({ cert, key, profil: 'intermediate' }), { code: code('OPTION_UNKNOWN'), message: /did you mean "profile"/ })
+  t.throws(create({ cert, key, profile: 'intermediat' }), { code: code('OPTION_INVALID'), message: /did you mean "intermediate"/ })
+  t.throws(create({ cert }), { code: code('OPTION_INVALID'), message: /"key" must be a file path/, exitCode: 78 })
+  t.throws(create({ key }), { code: code('OPTION_INVALID'), message: /"cert" must be a file path/ })
+  t.throws(create({ cert, key: 7 }), { code: code('OPTION_INVALID'), message: /not shown/ })
+  t.throws(create({ cert, key, passphrase: readFileSync(key) }), { code: code('OPTION_INVALID'), message: /not shown/ })
+})

@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, type Server } from 'node:net'
+import { once } from 'node:events'
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { developmentCertificate } from '@fastkeep/tls-context'
+import { type Test } from 'tap'
+
+export interface Lab {
+  /** Paths. */
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+  /** Texts. */
+  readonly caPem: string
+  readonly certPem: string
+  readonly keyPem: string
+}
+
+/** A development certificate of the test's own. */
+export async function lab (t: Test, names?: readonly string[]): Promise<Lab> {
+  const { ca, cert, key } = await developmentCertificate({ directory: `${t.testdir({})}/certificates`, names })
+  return { ca, cert, key, caPem: readFileSync(ca, 'utf8'), certPem: readFileSync(cert, 'utf8'), keyPem: readFileSync(key, 'utf8') }
+}
+
+/** Listens on a free port of 127.0.0.1 until the test ends. */
+export async function listen (t: Test, server: Server): Promise<number> {
+  // A handshake that a test makes fail reaches the server too.
+  server.on('tlsClientError', () => {})
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => new Promise(resolve => server.close(resolve)))
+  return (server.address() as AddressInfo).port
+}
+
+/** A finished handshake; rejects when it fails. */
+export async function handshake (t: Test, port: number, options: ConnectionOptions): Promise<TLSSocket> {
+  const socket = tls.connect({ host: '127.0.0.1', servername: 'localhost', port, ...options })
+  t.teardown(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/**
+ * The certificate with other dates: two-digit years in UTCTime, so that no length changes. Its signature is void
+ * with that, and nothing but a client looks at it.
+ */
+export function withYears (certPem: string, from: string, to: string): string {
+  const der = Buffer.from(certPem.replaceAll(/-----.*-----/g, ''), 'base64').toString('latin1')
+  const changed = der.replace(/(\x17\x0d)\d\d(\d{10}Z\x17\x0d)\d\d(\d{10}Z)/, `$1${from}$2${to}$3`)
+  return `-----BEGIN CERTIFICATE-----\n${Buffer.from(changed, 'latin1').toString('base64')}\n-----END CERTIFICATE-----\n`
+}

@@ -1,0 +1,51 @@
+import { test } from 'tap'
+import Fastify from 'fastify'
+import type { WebSocket } from 'ws'
+import websocket, { type FastkeepWebSocket, type GuardedWebSocket, type GuardedWebSocketHandler, type Peer } from '@fastkeep/websocket'
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+
+// The compiler is the one that fails here: `tsc -p test/tsconfig.json`.
+const isSame = <A, B>(same: Same<A, B>) => same
+
+test('handlers, routes and the instance are typed', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket, { authenticate: async request => request.headers.cookie ?? null })
+  isSame<typeof app.websocket, FastkeepWebSocket>(true)
+
+  app.get('/short', { websocket: true, wsOptions: { authenticate: false } }, (socket, request) => {
+    isSame<typeof socket, GuardedWebSocket>(true)
+    isSame<typeof request.ws, boolean>(true)
+    isSame<typeof socket.peer, Peer>(true)
+  })
+  app.get<{ Params: { room: string } }>('/generic/:room', { websocket: true }, async (socket, request) => {
+    isSame<typeof socket, GuardedWebSocket>(true)
+    isSame<typeof request.params.room, string>(true)
+  })
+  app.route({
+    method: 'GET',
+    url: '/route',
+    websocket: true,
+    handler: socket => { isSame<typeof socket, GuardedWebSocket>(true) },
+  })
+  app.route({
+    method: 'GET',
+    url: '/both',
+    handler: async () => 'http',
+    wsHandler: socket => { isSame<typeof socket, GuardedWebSocket>(true) },
+  })
+  const handler: GuardedWebSocketHandler = function (socket) {
+    socket.subscribe(this.prefix)
+    const asWs: WebSocket = socket
+    // @ts-expect-error a peer is given by authenticate, not by the handler
+    socket.peer = 'ada'
+    return asWs.close()
+  }
+  app.get('/typed', { websocket: true }, handler)
+  // @ts-expect-error a plain route gets no socket
+  app.get('/plain', socket => socket.subscribe('news'))
+  // @ts-expect-error only strings and bytes are published
+  t.throws(() => app.websocket.publish('news', { text: 'hello' }))
+  await app.ready()
+})
