@@ -65,21 +65,29 @@ test('several addresses share one port and one server', async t => {
   for (const url of app.engine.server.urls) await t.rejects(fetch(url))
 })
 
-test('a port is taken before anything listens, and given back when the start fails', async t => {
+test('a port is bound, not yet open, before the start listeners after 75, and given back when the start fails', async t => {
   const app = await appWith(t)
   let port = 0
   app.engine.subscribe('start', async () => {
     port = portOf(app)
-    const early = net.connect(port, '127.0.0.1')
-    await t.rejects(once(early, 'connect'), { code: 'ECONNREFUSED' })
-    const rival = net.createServer().listen(port, '127.0.0.1')
-    await t.rejects(once(rival, 'listening'), { code: 'EADDRINUSE' })
+    await t.rejects(once(net.connect(port, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' })
     throw new Error('between bind and listen')
   }, { priority: 77 })
   await t.rejects(app.listen({ port: 0 }), { message: /between bind and listen/ })
   const successor = net.createServer().listen(port, '127.0.0.1')
   await once(successor, 'listening')
   successor.close()
+})
+
+test('a port that another process takes between bind and listen ends the start with 71', async t => {
+  const app = await appWith(t)
+  const rival = net.createServer()
+  t.teardown(() => rival.close())
+  app.engine.subscribe('start', async () => {
+    rival.listen(portOf(app), '127.0.0.1')
+    await once(rival, 'listening')
+  }, { priority: 77 })
+  await t.rejects(app.listen({ port: 0 }), { exitCode: 71, cause: { code: 'FST_KEEP_ENGINE_ADDRESS_IN_USE' } })
 })
 
 test('an address that the machine does not have is refused by name', async t => {

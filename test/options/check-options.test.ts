@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { arrayOf, boolean, func, integer, nested, oneOf, optionChecker, secret, string } from '@fastkeep/options'
+import { arrayOf, boolean, func, integer, nearest, nested, oneOf, optionChecker, secret, string } from '@fastkeep/options'
 
 const checkOptions = optionChecker('some-package')
 
@@ -62,4 +62,9 @@ test('a secret is never shown', async t => {
     t.match(String(error), /option "keys" must be an array, not empty, of entries that are each 32 bytes in base64/)
   }
   t.throws(() => checkOptions({ keys: 'hunter2' }, rules), { message: /got a string \(not shown: it is secret\)/ })
+})
+
+test('letters that changed places are the likeliest mistake', async t => {
+  t.equal(nearest('SIGTREM', ['SIGTRAP', 'SIGTERM']), 'SIGTERM')
+  t.equal(nearest('something', []), undefined)
 })

@@ -25,8 +25,9 @@ interface Bindable {
 }
 
 /**
- * A socket that is bound and does not accept yet: the port is ours, and the system refuses connections to it until
- * {@link BoundListener.listen}. Binding may need privileges, listening never does.
+ * A socket that is bound and does not accept yet: the system refuses connections to it until
+ * {@link BoundListener.listen}. Binding may need privileges, listening never does; it can still fail if another process
+ * was quicker to listen on the same port.
  */
 export class BoundListener {
   readonly address: TcpAddress

@@ -126,13 +126,18 @@ export class ServedApp {
   /** Fastify calls `server.listen()` once, with options that would bind anew; it gets our socket instead. */
   async #throughFastify (address: TcpAddress, listen: () => Promise<void>): Promise<string> {
     const { server } = this.app
+    let listening: Promise<void> | undefined
     server.listen = () => {
-      Reflect.deleteProperty(server, 'listen')
-      listen().catch((error: Error) => server.emit('error', error))
+      listening = listen()
+      listening.catch((error: Error) => { if (server.listenerCount('error') > 0) server.emit('error', error) })
       return server
     }
     try {
       return await this.#listen({ ...this.#options, ...address })
+    } catch (error) {
+      // Fastify heard the socket's own error; ours says what to do.
+      await listening
+      throw error
     } finally {
       Reflect.deleteProperty(server, 'listen')
     }
