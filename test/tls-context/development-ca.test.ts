@@ -124,7 +124,7 @@ test('dates from 2050 on are written as GeneralizedTime, earlier ones as UTCTime
   const directory = directoryOf(t)
   // In a process whose clock is at the turn: no option asks for another date.
   const script = 'Date.now = () => Date.UTC(2049, 11, 15); const { createDevelopmentCertificate } = await import("@fastkeep/tls-context"); await createDevelopmentCertificate({ directory: process.env.DIRECTORY, days: 30 })'
-  execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: import.meta.dirname, env: { ...process.env, NODE_OPTIONS: '', DIRECTORY: directory } })
+  t.equal(exitStatus(script, { DIRECTORY: directory }), 0)
   const { raw, validFrom, validTo } = certificateIn(`${directory}/cert.pem`)
   t.ok(raw.includes('\x17\x0d491214235500Z\x18\x0f20500114000000Z'))
   t.equal(validFrom, 'Dec 14 23:55:00 2049 GMT')
@@ -182,6 +182,13 @@ for (const [what, { before, damage, asked }] of Object.entries(replaced)) {
     t.equal((await developmentCertificate({ directory, ...asked })).created, false)
   })
 }
+
+test('a set of a clock that was ahead is replaced', async t => {
+  const directory = directoryOf(t)
+  const script = 'Date.now = () => new Date().getTime() + 86_400_000; const { developmentCertificate } = await import("@fastkeep/tls-context"); await developmentCertificate({ directory: process.env.DIRECTORY })'
+  t.equal(exitStatus(script, { DIRECTORY: directory }), 0)
+  t.equal((await developmentCertificate({ directory })).created, true)
+})
 
 test('a key behind a symbolic link is neither used nor written through', async t => {
   const directory = directoryOf(t)

@@ -45,7 +45,9 @@ export async function handshake (t: Test, port: number, options: ConnectionOptio
  * with that, and nothing but a client looks at it.
  */
 export function withYears (certPem: string, from: string, to: string): string {
-  const der = Buffer.from(certPem.replaceAll(/-----.*-----/g, ''), 'base64').toString('latin1')
-  const changed = der.replace(/(\x17\x0d)\d\d(\d{10}Z\x17\x0d)\d\d(\d{10}Z)/, `$1${from}$2${to}$3`)
-  return `-----BEGIN CERTIFICATE-----\n${Buffer.from(changed, 'latin1').toString('base64')}\n-----END CERTIFICATE-----\n`
+  const der = Buffer.from(certPem.replaceAll(/-----.*-----/g, ''), 'base64')
+  const notBefore = der.indexOf(Buffer.from('170d', 'hex'))
+  der.write(from, notBefore + 2)
+  der.write(to, notBefore + 15 + 2)
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
 }

@@ -4,7 +4,7 @@ import http from 'node:http'
 import http2, { type ClientHttp2Session } from 'node:http2'
 import https from 'node:https'
 import { type AddressInfo } from 'node:net'
-import tls from 'node:tls'
+import tls, { type ConnectionOptions } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import tlsContext, * as named from '@fastkeep/tls-context'
 import { createServerContext, type TlsConnection } from '@fastkeep/tls-context'
@@ -33,7 +33,7 @@ async function serve (t: Test, kind: 'http' | 'https' | 'http2', handler?: (requ
   return { port: (app.server.address() as AddressInfo).port, ca: caPem, seen }
 }
 
-async function get (port: number, options: https.RequestOptions): Promise<TlsConnection> {
+async function get (port: number, options: https.RequestOptions & ConnectionOptions): Promise<TlsConnection> {
   const [response] = await once(https.get({ host: '127.0.0.1', servername: 'localhost', port, agent: false, ...options }), 'response')
   return JSON.parse(Buffer.concat(await response.toArray()).toString())
 }

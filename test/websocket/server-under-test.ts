@@ -82,7 +82,10 @@ export function sendHandshake (port: number, path: string, headers: HandshakeHea
 export async function refusal (port: number, path: string, headers: HandshakeHeaders = {}, method = 'GET'): Promise<RawAnswer> {
   const socket = sendHandshake(port, path, headers, method)
   let text = ''
-  socket.setEncoding('utf8').on('data', chunk => { text += chunk })
+  socket.setEncoding('utf8').on('data', chunk => {
+    text += chunk
+    if (text.startsWith('HTTP/1.1 101')) socket.destroy(new Error(`the handshake was not refused: ${JSON.stringify(headers)}`))
+  })
   await once(socket, 'end')
   const [head = '', body = ''] = text.split('\r\n\r\n')
   const [statusLine = '', ...lines] = head.split('\r\n')

@@ -1,8 +1,13 @@
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
 import { closing, deferred, nextText, open, serve } from './server-under-test.js'
 import type { GuardedWebSocket } from '@fastkeep/websocket'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
 
 /** A route where a client subscribes and unsubscribes by message: `+topic`, `-topic`; each is answered. */
 const rooms = (app: FastifyInstance) => {
@@ -91,25 +96,29 @@ test('who unsubscribes gets no more, and subscribing twice counts once', async t
 })
 
 test('a closed socket leaves its topics by itself and cannot subscribe again', async t => {
-  const closed = deferred<GuardedWebSocket>()
   const server = await serve(t, {}, app => {
     app.get('/', { websocket: true }, socket => {
       socket.subscribe('news')
       socket.subscribe('sport')
-      socket.on('close', () => closed.resolve(socket))
-      socket.send('ready')
+      socket.on('close', () => {
+        t.equal(server.app.websocket.subscribers('news').size, 0)
+        t.equal(server.app.websocket.subscribers('sport').size, 0)
+        socket.subscribe('news')
+        sockets.push(new WeakRef(socket))
+      })
     })
   })
-  const ready = deferred<void>()
+  const sockets: Array<WeakRef<GuardedWebSocket>> = []
   const client = await open(t, server, '/')
-  client.on('message', () => ready.resolve())
   t.equal(server.app.websocket.subscribers('news').size, 1)
   client.terminate()
-  const socket = await closed.promise
+  while (sockets.length === 0) await new Promise(setImmediate)
   t.equal(server.app.websocket.subscribers('news').size, 0)
-  t.equal(server.app.websocket.subscribers('sport').size, 0)
-  socket.subscribe('news')
-  t.equal(server.app.websocket.subscribers('news').size, 0)
+  for (let round = 0; round < 100 && sockets[0]?.deref() !== undefined; round++) {
+    await new Promise(setImmediate)
+    collectGarbage()
+  }
+  t.equal(sockets[0]?.deref(), undefined, 'nothing holds it in memory')
 })
 
 test('a socket that is closing is no subscriber any more', async t => {

@@ -1,4 +1,4 @@
-import { ChannelFailures } from './bus/channel-failures.js'
+import { ChannelFailures, ListenerFailure } from './bus/channel-failures.js'
 import { type Engine } from './engine.js'
 import { ExitCode, exitCodeOf } from './exit-codes.js'
 
@@ -7,7 +7,8 @@ const UNSETTLED_TOP_LEVEL_AWAIT = 13
 
 /**
  * Starts an engine, waits until it has exited, and ends the process with the code that tells the outcome: the one place
- * that does so. What went wrong stands on standard error, one line each.
+ * that does so. What went wrong stands on standard error: one line each, and the stack
+ * of an error that was not made for operators (has no `exitCode`).
  *
  * - a start that fails: the bus exits, the code is that of the first failure (e.g. 71 for a port that is taken)
  * - an exit that fails, a drain deadline that cut requests: 70, or what the failure asks for
@@ -52,7 +53,16 @@ async function outcome (engine: Engine): Promise<number> {
 
 function tellFailure (what: string, error: unknown): void {
   const failures = error instanceof ChannelFailures ? error.errors : [error]
-  for (const failure of failures) tell(`${what}: ${failure instanceof Error ? failure.message : String(failure)}`)
+  for (const failure of failures) {
+    tell(`${what}: ${failure instanceof Error ? failure.message : String(failure)}`)
+    const cause = failure instanceof ListenerFailure ? failure.cause : failure
+    if (!isSelfExplanatory(cause) && cause instanceof Error) tell(cause.stack ?? cause.message)
+  }
+}
+
+/** Errors that name their exit code were made for the operator; of any other one the programmer needs the stack. */
+function isSelfExplanatory (error: unknown): boolean {
+  return typeof (error as { exitCode?: unknown } | null | undefined)?.exitCode === 'number'
 }
 
 function tell (line: string): void {

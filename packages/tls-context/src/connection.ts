@@ -39,13 +39,14 @@ function tlsConnectionOn (transport: Socket | Http2Session, socket: Socket): Tls
   const known = connections.get(transport)
   if (known !== undefined) return known
   // `encrypted` is Node's own mark: the proxies of HTTP/2 are no instances of TLSSocket.
-  if (transport.destroyed || !(socket as Partial<TLSSocket>).encrypted) return null
+  if (!(socket as Partial<TLSSocket>).encrypted) return null
   const connection = describe(socket as TLSSocket)
   if (connection !== null) connections.set(transport, connection)
   return connection
 }
 
 function describe (socket: TLSSocket): TlsConnection | null {
+  // A connection that has ended tells nothing any more.
   const protocol = socket.getProtocol()
   if (protocol === null) return null
   const keyExchange = socket.getEphemeralKeyInfo() as { name?: string } | null

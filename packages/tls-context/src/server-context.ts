@@ -122,13 +122,14 @@ function describe (leaf: X509Certificate): CertificateDescription {
   }
 }
 
-/** Node gives the names as one text, and one that holds a comma or a quote as a JSON string in it. */
-function namesOf ({ subjectAltName = '' }: X509Certificate): string[] {
-  const entries = subjectAltName.matchAll(/(DNS|IP Address|[^:,"]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/g)
-  return [...entries].flatMap(([, type = '', value = '']) => {
-    const name: string = value.startsWith('"') ? JSON.parse(value) : value
-    if (type === 'DNS') return [name]
-    if (type === 'IP Address') return [name.includes(':') ? new SocketAddress({ address: name, family: 'ipv6' }).address : name]
+/** Node gives the names as one text. A name with a comma or a quote in it is a JSON string there, its commas escaped. */
+function namesOf ({ subjectAltName }: X509Certificate): string[] {
+  const entries = subjectAltName?.split(', ') ?? []
+  return entries.flatMap(entry => {
+    const [type, ...rest] = entry.split(':')
+    const value = rest.join(':')
+    if (type === 'DNS') return [value.startsWith('"') ? JSON.parse(value) as string : value]
+    if (type === 'IP Address') return [value.includes(':') ? new SocketAddress({ address: value, family: 'ipv6' }).address : value]
     return []
   })
 }

@@ -190,7 +190,7 @@ export class Bus {
       this.#enter('STARTED')
       await this.#runInOrder('ready', [])
     } catch (error) {
-      const failures = error instanceof ChannelFailures ? error.errors.map(failure => this.#reported(failure)) : []
+      const failures = error instanceof ChannelFailures ? [...error.errors] : []
       if (this.#state === 'STARTED') await this.#runStop(failures)
       if (this.#state === 'STARTING') await this.#rollBack(done, failures)
       throw failures.length > 0 ? new ChannelFailures(failures, error) : error
@@ -310,6 +310,7 @@ export class Bus {
     return new ReentrantTransition(method, frame.name, frame.channel)
   }
 
+  /** Says at once what the caller hears only after the listeners that still run. */
   #reported (failure: ListenerFailure): ListenerFailure {
     this.log(`Listener of "${failure.channel}" failed: ${failure.message}`, 'error', failure)
     return failure
