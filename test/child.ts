@@ -16,7 +16,8 @@ export class Child {
   #waiters: Array<() => void> = []
 
   constructor (t: Test, command: string, args: readonly string[], options: SpawnOptions = {}) {
-    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    // The test runner puts its hooks into every child's NODE_OPTIONS, and they change how a process ends.
+    this.process = spawn('env', ['--unset=NODE_OPTIONS', command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options })
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.output += text
@@ -25,7 +26,8 @@ export class Child {
     }
     this.ended = once(this.process, 'close').then(([code, signal]) => ({ code, signal }) as Ended)
     t.teardown(async () => {
-      this.process.kill('SIGKILL')
+      if (options.detached === true) killGroup(this.pid)
+      else this.process.kill('SIGKILL')
       await this.ended
     })
   }
@@ -59,13 +61,22 @@ export class Child {
   }
 }
 
+/** Ends a process that leads a group, and all that it has started. */
+function killGroup (leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** Runs a JavaScript file with this Node, as a user would: without what the test runner puts into the environment. */
 export function runNode (t: Test, file: URL, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Child {
   return new Child(t, process.execPath, [fileURLToPath(file), ...args], { env: { ...plainEnvironment(), ...env } })
 }
 
-/** The environment without the test runner's variables: its hooks change how a process ends. */
+/** The environment without the test runner's variables. */
 export function plainEnvironment (): NodeJS.ProcessEnv {
-  const isForeign = (name: string): boolean => name === 'NODE_OPTIONS' || name.startsWith('TAP') || name.startsWith('_TAPJS')
+  const isForeign = (name: string): boolean => name === 'NODE_OPTIONS' || name.startsWith('TAP') || name.startsWith('_TAPJS') || name.startsWith('npm_')
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)))
 }

@@ -26,3 +26,11 @@ export function pathOf (program: string): string | undefined {
     }
   })
 }
+
+/** Whether a test must be skipped because this user is not root; with `CI=true` that is an error. */
+export function needsRoot (): string | false {
+  if (process.getuid?.() === 0) return false
+  const reason = 'not root'
+  if (process.env.CI === 'true') throw new Error(`${reason}, and with CI=true no test may be skipped for that`)
+  return reason
+}

@@ -30,6 +30,10 @@ test('a key that is near to nothing is refused with the list of all', async t =>
   t.throws(() => checkOptions({ somethingElse: 1 }, rules), { message: /There are: name, limit, on/ })
 })
 
+test('where there are no options, the refusal says so', async t => {
+  t.throws(() => checkOptions({ any: 1 }, {}), { message: 'some-package: unknown option "any", it takes none' })
+})
+
 test('a key of Object.prototype is unknown like any other', async t => {
   t.throws(() => checkOptions({ constructor: 1 }, rules), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_UNKNOWN' })
   t.throws(() => checkOptions(JSON.parse('{"__proto__": 1}'), rules), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_UNKNOWN' })

@@ -13,7 +13,7 @@ const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 's
 const PERMISSIONS = 'accelerometer=(), autoplay=(), camera=(), cross-origin-isolated=(), display-capture=(), ' +
   'encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), keyboard-map=(), magnetometer=(), microphone=(), ' +
   'midi=(), payment=(), picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), sync-xhr=(self), ' +
-  'usb=(), web-share=(), xr-spatial-tracking=(), clipboard-read=(), clipboard-write=(), gamepad=(), hid=(), ' +
+  'usb=(), xr-spatial-tracking=(), clipboard-read=(), clipboard-write=(), gamepad=(), hid=(), ' +
   'idle-detection=(), serial=(), unload=()'
 
 /** The whole policy over plain HTTP. */

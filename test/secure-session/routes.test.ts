@@ -1,12 +1,9 @@
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
-import { type FastifyPluginCallback, type FastifyRequest } from 'fastify'
+import websocket from '@fastify/websocket'
+import { type FastifyRequest } from 'fastify'
 import { test } from 'tap'
 import { WebSocket } from 'ws'
 import { Browser, ca, httpsApp, overHttps } from './https-app.ts'
-
-// A dependency of @fastkeep/websocket, and so not to be found from here.
-const websocket = createRequire(new URL('../../packages/websocket/package.json', import.meta.url))('@fastify/websocket') as FastifyPluginCallback
 
 test('a route with session: false refuses its use and sends no cookie', overHttps, async t => {
   const { app } = await httpsApp(t)

@@ -63,6 +63,27 @@ test('an encrypted key opens with its passphrase, in the new format and in the o
   }
 })
 
+test('a wrong passphrase is called wrong even when it decrypts to something', async t => {
+  const { cert, keyPem } = await lab(t)
+  const privateKey = createPrivateKey(keyPem)
+  // About one in 200 does; the salt is new each time.
+  for (let attempt = 0; attempt < 1_000; attempt++) {
+    const key = privateKey.export({ type: 'sec1', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open sesame' })
+    try {
+      createServerContext({ cert, key, passphrase: 'open barley' })
+      t.fail('it was accepted')
+    } catch (error) {
+      if ((error as { code: string }).code !== code('PASSPHRASE_WRONG')) throw error
+    }
+  }
+})
+
+test('a key encrypted with what OpenSSL no longer has is not blamed on the passphrase', async t => {
+  const { cert } = await lab(t)
+  const key = `-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-CBC,54DB0527F0B13655\n\n${Buffer.alloc(48).toString('base64')}\n-----END EC PRIVATE KEY-----\n`
+  t.throws(() => createServerContext({ cert, key, passphrase: 'open sesame' }), { code: code('KEY_INVALID'), message: /not supported/ })
+})
+
 test('a key that OpenSSL cannot read is refused', async t => {
   const { cert } = await lab(t)
   const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n'

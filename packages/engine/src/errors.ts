@@ -32,7 +32,8 @@ export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', 'the drain de
 /** The plugin was registered where it cannot work. */
 export const RegistrationRefused = engineError('REGISTRATION_REFUSED', '%s', ExitCode.CONFIG)
 
-function engineError (what: string, message: string, exitCode: number = ExitCode.SOFTWARE): EngineErrorConstructor {
+/** Makes an error class of this package: `FST_KEEP_ENGINE_<WHAT>`, with the exit code of a process that ends because of it. */
+export function engineError (what: string, message: string, exitCode: number = ExitCode.SOFTWARE): EngineErrorConstructor {
   const EngineError = createError(`FST_KEEP_ENGINE_${what}`, message, 500) as unknown as EngineErrorConstructor
   Object.defineProperty(EngineError.prototype, 'exitCode', { value: exitCode, configurable: true, writable: true })
   return EngineError

@@ -37,7 +37,8 @@ export function optionChecker (packageName: string): CheckOptions {
     for (const [key, value] of Object.entries(options)) {
       const rule = Object.hasOwn(rules, key) ? rules[key] : undefined
       if (rule === undefined) {
-        const hint = suggestion(key, Object.keys(rules)) || `. There are: ${Object.keys(rules).join(', ')}`
+        const known = Object.keys(rules)
+        const hint = suggestion(key, known) || (known.length === 0 ? ', it takes none' : `. There are: ${known.join(', ')}`)
         throw withExitCode(new OptionUnknown(`${packageName}: unknown option "${path + key}"${hint}`))
       }
       if (value === undefined) continue

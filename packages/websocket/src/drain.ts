@@ -13,8 +13,9 @@ export interface DrainingEngine {
 }
 
 export interface Drain {
-  /** Joins the drain under way or begins it; resolves when no socket is left. */
+  /** Joins the drain under way or begins it; resolves when no socket is left. Cuts what is left when the signal aborts. */
   (signal?: AbortSignal): Promise<void>
+  readonly hasBegun: boolean
 }
 
 export interface DrainOptions {
@@ -28,7 +29,7 @@ export interface DrainOptions {
 /** Close code "going away" of RFC 6455, 7.4.1. */
 const GOING_AWAY = 1001
 
-export function createDrain ({ server, upgrades, closeDeadline, log }: DrainOptions): Drain & { readonly hasBegun: boolean } {
+export function createDrain ({ server, upgrades, closeDeadline, log }: DrainOptions): Drain {
   let drained: Promise<void> | undefined
   let terminated = 0
 
@@ -62,5 +63,5 @@ export function createDrain ({ server, upgrades, closeDeadline, log }: DrainOpti
     }
   }
 
-  return Object.defineProperty(drain, 'hasBegun', { get: () => drained !== undefined }) as Drain & { readonly hasBegun: boolean }
+  return Object.defineProperty(drain, 'hasBegun', { get: () => drained !== undefined }) as Drain
 }

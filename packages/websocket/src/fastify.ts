@@ -41,7 +41,7 @@ export type GuardedWebSocketHandler<
   this: FastifyInstance,
   socket: GuardedWebSocket,
   request: FastifyRequest<RouteGeneric, RawServer, RawRequest, SchemaCompiler, TypeProvider, ContextConfig, Logger>
-) => void | Promise<void>
+) => void | Promise<unknown>
 
 declare module 'fastify' {
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {

@@ -1,6 +1,6 @@
 import { plugin as registered } from './plugin.js'
 
-export type { Drain, DrainingEngine } from './drain.js'
+export type { DrainingEngine } from './drain.js'
 export type { FastkeepWebSocket, GuardedWebSocketHandler } from './fastify.js'
 export type { Authenticate, Authenticated, WebSocketPluginOptions, WebSocketRouteOptions } from './options.js'
 export type { OriginFunction, OriginOption } from './origin.js'

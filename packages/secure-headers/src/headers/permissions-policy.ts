@@ -30,7 +30,7 @@ export type PermissionsPolicy = { readonly [Feature in PermissionsPolicyFeature]
 
 /**
  * OWASP Secure Headers Project, `ci/headers_add.json` of 2026-07-19, without `interest-cohort`, whose feature (FLoC)
- * is gone.
+ * is gone, and without `web-share`, which Chromium on Linux does not know and complains about on every page.
  */
 export const PERMISSIONS_POLICY_DEFAULTS: PermissionsPolicy = {
   accelerometer: [],
@@ -52,7 +52,6 @@ export const PERMISSIONS_POLICY_DEFAULTS: PermissionsPolicy = {
   'screen-wake-lock': [],
   'sync-xhr': ['self'],
   usb: [],
-  'web-share': [],
   'xr-spatial-tracking': [],
   'clipboard-read': [],
   'clipboard-write': [],

@@ -56,7 +56,9 @@ export function loadPrivateKey (source: PemSource, passphrase?: string): LoadedK
     return { pem: block.pem + '\n', privateKey: createPrivateKey({ key: block.pem, passphrase }) }
   } catch (error) {
     const code = systemCode(error)
-    if (isEncrypted && !code.endsWith('UNSUPPORTED')) {
+    // About one wrong passphrase in 200 decrypts to something, which then fails as ERR_OSSL_UNSUPPORTED; a cipher that
+    // OpenSSL 3 no longer has fails as ERR_OSSL_EVP_UNSUPPORTED.
+    if (isEncrypted && code !== 'ERR_OSSL_EVP_UNSUPPORTED') {
       throw tlsContextError('PASSPHRASE_WRONG', `option "passphrase" does not open the key in ${name} (${code}). Give the passphrase that the key was encrypted with`)
     }
     throw tlsContextError('KEY_INVALID', `option "key": OpenSSL cannot read the ${block.label} in ${name} (${code}): it is damaged, or of a kind that is not supported. Convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc`)
