@@ -2,13 +2,17 @@ import { MessageChannel } from 'node:worker_threads'
 import { Bus } from './bus/bus.js'
 import { type Listener, type SubscribeOptions } from './bus/channel.js'
 import { type Channels } from './bus/channels.js'
-import { type DrainOptions } from './server/drain.js'
-import { Server } from './server/server.js'
+import { Server, type ServerDrainOptions } from './server/server.js'
+import { Handover } from './supervisor/handover.js'
 
 export interface EngineOptions {
   /** ms for which idle connections stay usable while draining, and after which the rest is cut. Default 5,000 and 25,000. */
-  drain?: Partial<DrainOptions>
+  drain?: Partial<ServerDrainOptions>
+  /** ms within which the successor of a restart in place must serve. Default 60,000. */
+  restartTimeout?: number
 }
+
+export const DEFAULT_RESTART_TIMEOUT = 60_000
 
 /**
  * The process bus with the servers on it.
@@ -20,11 +24,14 @@ export interface EngineOptions {
  */
 export class Engine extends Bus {
   readonly server: Server
+  /** What a restart in place hands over, besides the sockets. */
+  readonly handover: Handover
   #tick: (() => void) | undefined
 
   constructor (options: EngineOptions = {}) {
     super()
     this.server = new Server(this, options.drain)
+    this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
   }
 
   /** Aborts when the drain begins: streams and server-sent events should end then. */
@@ -62,6 +69,45 @@ export class Engine extends Bus {
       keptAlive.port1.close()
     }
     await this.exit()
+  }
+
+  override async start (): Promise<void> {
+    try {
+      await super.start()
+    } catch (error) {
+      this.handover.failed(error)
+      throw error
+    }
+  }
+
+  /**
+   * Starts the bus and calls a function when it is STARTED.
+   *
+   * @returns what the function returns
+   */
+  async startWithCallback<Result> (callback: () => Result | Promise<Result>): Promise<Result> {
+    await this.start()
+    return await callback()
+  }
+
+  /**
+   * Replaces this process by a successor that runs the program as it is on disk now, with the same listening sockets:
+   * no connection is refused, no request lost. Resolves when the successor serves; this process then drains and exits.
+   * A successor that fails changes nothing.
+   *
+   * @throws `FST_KEEP_ENGINE_RESTART_FAILED` with what the successor says; `FST_KEEP_ENGINE_ILLEGAL_TRANSITION` where
+   * the bus is not STARTED
+   */
+  async reload (): Promise<void> {
+    await this.handover.run()
+    this.server.handOver()
+    // Its failure is for those who wait for the exit.
+    this.exit().catch(() => {})
+  }
+
+  /** In one process the same as {@link reload}. */
+  restart (): Promise<void> {
+    return this.reload()
   }
 
   override subscribe<C extends keyof Channels> (channel: C, listener: Listener<Channels[C]>, options?: SubscribeOptions): () => void

@@ -26,6 +26,12 @@ export const AddressInUse = engineError('ADDRESS_IN_USE', 'cannot listen on %s: 
 /** The system refused the address for any other reason. */
 export const AddressRefused = engineError('ADDRESS_REFUSED', 'cannot listen on %s: %s', ExitCode.OS)
 
+/** The sockets that the process was started with are not what the environment says of them. */
+export const InheritedDescriptorsInvalid = engineError('INHERITED_DESCRIPTORS', 'inherited sockets: %s', ExitCode.CONFIG)
+
+/** A restart in place did not come about; the present process goes on serving. */
+export const RestartFailed = engineError('RESTART_FAILED', 'the restart failed, this process goes on serving: %s')
+
 /** The drain deadline passed with requests still under way; they were cut. */
 export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', 'the drain deadline of %s ms cut %s: %s')
 

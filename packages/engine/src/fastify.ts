@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { type FastifyInstance, type FastifyListenOptions } from 'fastify'
-import { integer, nested, optionChecker, type Rule } from '@fastkeep/options'
+import { integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
 import { type LogEntry } from './bus/channels.js'
 import { Engine, type EngineOptions } from './engine.js'
 import { RegistrationRefused } from './errors.js'
@@ -20,6 +20,12 @@ export interface EnginePluginOptions extends EngineOptions {
   port?: number
   /** An address, a name (all its addresses are bound), or several. Default `127.0.0.1`. */
   host?: string | readonly string[]
+  /** A unix socket instead of host and port. A stale one is replaced, the socket is removed at the end. */
+  path?: string
+  /** Permissions of the unix socket. Default 0o600: this user only. */
+  mode?: number
+  /** The `FileDescriptorName=` of the systemd socket that this app takes. Default: all sockets that were passed. */
+  socketName?: string
   /** Which signals do what, beside the defaults; `false`: none are handled. Default: SIGTERM and SIGINT exit. */
   signals?: boolean | SignalMap
 }
@@ -40,8 +46,12 @@ const RULES = {
   engine: { expected: 'an Engine', accepts: value => value instanceof Engine },
   port: integer(0, 65_535, 'TCP ports'),
   host,
+  path: string('the path of a unix socket'),
+  mode: integer(0, 0o777, 'permission bits'),
+  socketName: string(),
   signals,
-  drain: nested({ idleWindow: integer(0, DAY, 'ms'), deadline: integer(0, DAY, 'ms') }),
+  drain: nested({ idleWindow: integer(0, DAY, 'ms'), restartIdleWindow: integer(0, DAY, 'ms'), deadline: integer(1, DAY, 'ms') }),
+  restartTimeout: integer(1, DAY, 'ms'),
 } satisfies Record<string, Rule>
 
 const checkOptions = optionChecker('engine')
@@ -64,13 +74,18 @@ async function enginePlugin (app: FastifyInstance, options: EnginePluginOptions)
   if (app.hasDecorator('engine')) throw new RegistrationRefused('engine: this app has an engine already: register it once, at the root')
   if (Object.getPrototypeOf(app) !== Object.prototype) throw new RegistrationRefused('engine: register it at the root of the app, not inside a scope')
 
-  const engine = options.engine ?? new Engine({ drain: options.drain ?? {} })
+  const { path, mode, socketName, port, host, drain, restartTimeout } = options
+  if (path !== undefined && (port !== undefined || host !== undefined)) {
+    throw new RegistrationRefused('engine: the options "path" and "port" or "host" contradict each other: listen on a unix socket or on TCP')
+  }
+  const engine = options.engine ?? new Engine({ ...drain === undefined ? {} : { drain }, ...restartTimeout === undefined ? {} : { restartTimeout } })
   app.decorate('engine', engine)
   engine.subscribe('log', entry => writeTo(app, entry))
   if (options.signals !== false && options.engine === undefined) {
     new SignalHandler(engine, typeof options.signals === 'object' ? options.signals : {}).subscribe()
   }
-  joinLife(app, engine, engine.server.add(app, { port: options.port ?? 0, host: options.host ?? '127.0.0.1' }))
+  const given = Object.entries({ path, mode, socketName, port, host }).filter(([, value]) => value !== undefined)
+  joinLife(app, engine, engine.server.add(app, Object.fromEntries(given)))
 }
 
 /** Has Fastify's own `listen` and `close` go through the bus, and the bus through them. */

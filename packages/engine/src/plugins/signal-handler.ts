@@ -1,10 +1,18 @@
 import { constants } from 'node:os'
+import { isatty } from 'node:tty'
 import { nearest } from '@fastkeep/options'
 import { type Engine } from '../engine.js'
 import { UnknownSignal } from '../errors.js'
 
-/** `exit` stops and exits, `graceful` has the process read again what it can, `ignore` does nothing. */
-export type SignalAction = 'exit' | 'graceful' | 'ignore'
+/**
+ * - `exit`: drain, stop, exit; asked for again, see {@link SignalHandler}
+ * - `quit`: the same with the drain's deadline at once
+ * - `graceful`: the process reads again what it can
+ * - `reload`, `restart`: a successor takes over, nothing is lost
+ * - `hangup`: `reload`, or `exit` where standard input is a terminal, which has then been closed
+ * - `ignore`: nothing
+ */
+export type SignalAction = 'exit' | 'quit' | 'graceful' | 'reload' | 'restart' | 'hangup' | 'ignore'
 
 /** What a signal does: a named action, or a function that is called with the signal's name. */
 export type SignalListener = SignalAction | ((signal: NodeJS.Signals) => unknown)
@@ -18,11 +26,26 @@ export type SignalMap = Partial<Record<NodeJS.Signals, SignalListener>>
 export const DEFAULT_SIGNALS: Readonly<SignalMap> = {
   SIGTERM: 'exit',
   SIGINT: 'exit',
+  SIGQUIT: 'quit',
+  SIGHUP: 'hangup',
   SIGUSR1: 'graceful',
+  SIGUSR2: 'restart',
+}
+
+/**
+ * Windows has console events in their place: Ctrl-C, Ctrl-Break, and the closing of the console, after which the process
+ * has some seconds. Log-off and shutdown are never told to Node.
+ */
+export const WINDOWS_SIGNALS: Readonly<SignalMap> = {
+  SIGINT: 'exit',
+  SIGBREAK: 'exit',
+  SIGHUP: 'quit',
 }
 
 /** ms within which a signal that a process sends to itself has killed it. */
 const KILL_PATIENCE = 200
+
+const STDIN = 0
 
 const UNCATCHABLE = new Set(['SIGKILL', 'SIGSTOP'])
 
@@ -44,7 +67,7 @@ export class SignalHandler {
 
   constructor (engine: Engine, signals: SignalMap = {}) {
     this.#engine = engine
-    this.#map = { ...DEFAULT_SIGNALS }
+    this.#map = { ...(process.platform === 'win32' ? WINDOWS_SIGNALS : DEFAULT_SIGNALS) }
     for (const [signal, listener] of Object.entries(signals)) this.setHandler(signal as NodeJS.Signals, listener)
   }
 
@@ -101,7 +124,13 @@ export class SignalHandler {
     this.#engine.log(`Caught ${signal}`)
     switch (listener) {
       case 'exit': return this.#exit(signal)
+      case 'quit':
+        this.#engine.server.hurry()
+        return this.#exit(signal)
       case 'graceful': return this.#report(signal, this.#engine.graceful())
+      case 'hangup': return isatty(STDIN) ? this.#exit(signal) : this.#report(signal, this.#engine.reload())
+      case 'reload': return this.#report(signal, this.#engine.reload())
+      case 'restart': return this.#report(signal, this.#engine.restart())
       case 'ignore': case undefined: return
       default: return this.#report(signal, Promise.resolve(signal).then(listener))
     }

@@ -1,135 +1,147 @@
-import { lookup } from 'node:dns/promises'
+import { chmodSync, closeSync, lstatSync, renameSync, rmSync, type Stats } from 'node:fs'
 import net, { type Server as NetServer } from 'node:net'
-import { getSystemErrorMap } from 'node:util'
+import { once } from 'node:events'
 import { AddressInUse, AddressRefused } from '../errors.js'
+import { type InheritedDescriptor } from '../systemd/socket-activation.js'
+import { format, type Address, type TcpAddress, type UnixAddress } from './address.js'
+import { bindTcp, bindUnix } from './bind.js'
+import { ownerOf } from './port-owner.js'
 
-/** A TCP address: a numeric IP and a port; port 0 lets the system choose one. */
-export interface TcpAddress {
-  readonly host: string
-  readonly port: number
-  /** `::` without the IPv4 addresses, for a server that binds `0.0.0.0` apart. Default false. */
-  readonly ipv6Only?: boolean
+/**
+ * A socket that is bound and does not accept yet: the system refuses connections to it until {@link Listener.listen}.
+ * Binding may need privileges, listening never does; it can still fail if another process was quicker to listen on the
+ * same port. An inherited socket may be listening already: then connections wait in its queue.
+ */
+export class Listener {
+  /** The descriptor, to be passed on to another process. */
+  readonly fd: number
+  #address: Address | undefined
+  readonly #listenable: object
+  #close: () => void
+  #remove: () => void
+
+  private constructor (address: Address | undefined, fd: number, listenable: object, close: () => void, remove: () => void) {
+    this.#address = address
+    this.fd = fd
+    this.#listenable = listenable
+    this.#close = close
+    this.#remove = remove
+  }
+
+  /** @throws `FST_KEEP_ENGINE_ADDRESS_IN_USE` or `FST_KEEP_ENGINE_ADDRESS_REFUSED` */
+  static async bind (address: Address): Promise<Listener> {
+    try {
+      if ('path' in address) return await Listener.#bindUnix(address)
+      const { listenable, fd, port, close } = bindTcp(address)
+      return new Listener({ ...address, port }, fd, listenable, close, nothing)
+    } catch (error) {
+      throw addressError(address, error as NodeJS.ErrnoException)
+    }
+  }
+
+  /** @param address where the socket is bound, if that is known before it listens */
+  static inherit ({ fd }: InheritedDescriptor, address?: Address): Listener {
+    const remove = address !== undefined && 'path' in address ? removal(address.path) : nothing
+    return new Listener(address, fd, { fd }, () => closeSync(fd), remove)
+  }
+
+  /**
+   * The socket is bound under another name, which is then moved to the path: a stale socket is replaced without a gap,
+   * and the end of this process, which removes the name that it had bound, does not take the path from a successor.
+   */
+  static async #bindUnix (address: UnixAddress): Promise<Listener> {
+    const { path, mode = 0o600 } = address
+    await assertFree(path)
+    const temporary = `${path}.${process.pid}`
+    const { listenable, fd, close } = bindUnix(temporary)
+    chmodSync(temporary, mode)
+    renameSync(temporary, path)
+    return new Listener(address, fd, listenable, close, removal(path))
+  }
+
+  get address (): Address {
+    if (this.#address === undefined) throw new Error('an inherited socket tells its address once it listens')
+    return this.#address
+  }
+
+  get isBound (): boolean {
+    return this.#address !== undefined
+  }
+
+  /** Accepts connections for a server, which owns the socket from then on. */
+  async listen (server: NetServer, backlog = 511): Promise<void> {
+    const path = this.#address !== undefined && 'path' in this.#address ? this.#address.path : `descriptor ${this.fd}`
+    const { address } = server
+    // Of a unix socket that it was given by its descriptor a server does not know the name.
+    server.address = () => Reflect.apply(address, server, []) ?? path
+    const listening = once(server, 'listening')
+    Reflect.apply(net.Server.prototype.listen, server, [this.#listenable, backlog])
+    try {
+      await listening
+    } catch (error) {
+      throw this.#address === undefined ? error : addressError(this.#address, error as NodeJS.ErrnoException)
+    }
+    this.#close = nothing
+    this.#address ??= addressOf(server)
+  }
+
+  /** The path of the socket is another process's business from now on. */
+  handOver (): void {
+    this.#remove = nothing
+  }
+
+  /** Gives the address back. */
+  release (): void {
+    this.#close()
+    this.#remove()
+    this.#close = this.#remove = nothing
+  }
+}
+
+const nothing = (): void => {}
+
+/** Removes a socket from its path if it is still the one that is there now. */
+function removal (path: string): () => void {
+  const mine = statOf(path)?.ino
+  return () => { if (statOf(path)?.ino === mine) rmSync(path, { force: true }) }
+}
+
+/** A socket that nobody answers on is stale and may be replaced; anything else is somebody's. */
+async function assertFree (path: string): Promise<void> {
+  const present = statOf(path)
+  if (present === undefined) return
+  if (!present.isSocket()) throw new AddressRefused(`unix:${path}`, 'the path is taken by something that is not a socket; remove it or choose another path')
+  const probe = net.connect(path)
+  try {
+    await once(probe, 'connect')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return
+    throw error
+  } finally {
+    probe.destroy()
+  }
+  throw new AddressInUse(`unix:${path}`, 'another process listens there already; stop it or choose another path')
+}
+
+function statOf (path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })
+}
+
+function addressOf (server: NetServer): Address {
+  const address = server.address()
+  if (address === null) throw new Error('the server does not listen')
+  return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port }
 }
 
 const ADVICE: Readonly<Record<string, (address: TcpAddress) => string>> = {
-  EADDRINUSE: ({ port }) => `another process listens on port ${port} already; stop it or choose another port`,
+  EADDRINUSE: ({ port }) => `${ownerOf(port) ?? 'another process'} listens on port ${port} already; stop it or choose another port`,
   EACCES: ({ port }) => `no permission for port ${port}; ports below 1024 need root or CAP_NET_BIND_SERVICE`,
   EADDRNOTAVAIL: ({ host }) => `this machine does not have the address ${host}`,
 }
 
-interface Bindable {
-  /** What `server.listen()` takes. */
-  readonly handle: object
-  readonly port: number
-  close (): void
-}
-
-/**
- * A socket that is bound and does not accept yet: the system refuses connections to it until
- * {@link BoundListener.listen}. Binding may need privileges, listening never does; it can still fail if another process
- * was quicker to listen on the same port.
- */
-export class BoundListener {
-  readonly address: TcpAddress
-  readonly #bound: Bindable
-  #isOpen = true
-
-  /**
-   * @throws `FST_KEEP_ENGINE_ADDRESS_IN_USE` or `FST_KEEP_ENGINE_ADDRESS_REFUSED`
-   */
-  constructor (address: TcpAddress) {
-    try {
-      this.#bound = bind(address)
-    } catch (error) {
-      throw addressError(address, error as NodeJS.ErrnoException)
-    }
-    this.address = { host: address.host, port: this.#bound.port }
-  }
-
-  /** Accepts connections for a server from now on; the server owns the socket then. */
-  listen (server: NetServer, backlog = 511): Promise<void> {
-    this.#isOpen = false
-    return new Promise((resolve, reject) => {
-      const onError = (error: NodeJS.ErrnoException): void => reject(addressError(this.address, error))
-      server.once('error', onError)
-      const onListening = (): void => {
-        server.off('error', onError)
-        resolve()
-      }
-      Reflect.apply(net.Server.prototype.listen, server, [this.#bound.handle, backlog, onListening])
-    })
-  }
-
-  /** Gives the port back, unless a server owns it. */
-  release (): void {
-    if (!this.#isOpen) return
-    this.#isOpen = false
-    this.#bound.close()
-  }
-}
-
-/** The numeric addresses of a host name, each once; an address stands for itself. */
-export async function resolveHost (host: string): Promise<string[]> {
-  if (net.isIP(host) !== 0) return [host]
-  try {
-    const found = await lookup(host, { all: true, order: 'ipv4first' })
-    return [...new Set(found.map(({ address }) => address))]
-  } catch (cause) {
-    throw new AddressRefused(host, 'the name is not known', { cause })
-  }
-}
-
-/** `127.0.0.1:80`, `[::1]:80` */
-export function format ({ host, port }: TcpAddress): string {
-  return net.isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-function bind (address: TcpAddress): Bindable {
-  return 'BoundSocket' in net ? bindBoundSocket(address) : bindHandle(address)
-}
-
-interface BoundSocket {
-  address (): { port: number }
-  close (): void
-}
-
-/** Node 24.21 and later. */
-function bindBoundSocket ({ host, port, ipv6Only = false }: TcpAddress): Bindable {
-  const { BoundSocket } = net as unknown as { BoundSocket: new (options: object) => BoundSocket }
-  const socket = new BoundSocket({ host, port, ipv6Only })
-  return { handle: socket, port: socket.address().port, close: () => socket.close() }
-}
-
-interface TcpHandle {
-  close (): void
-  getsockname (address: { port?: number }): number
-}
-
-const UV_TCP_IPV6ONLY = 1
-
-/** Node 20 and 22 have the same only as an undocumented function, which `net.Server` itself is built on. */
-function bindHandle ({ host, port, ipv6Only = false }: TcpAddress): Bindable {
-  const createHandle = (net as unknown as { _createServerHandle: (...args: unknown[]) => TcpHandle | number })._createServerHandle
-  const handle = createHandle(host, port, net.isIPv6(host) ? 6 : 4, undefined, ipv6Only ? UV_TCP_IPV6ONLY : 0)
-  if (typeof handle === 'number') throw systemError(handle)
-  const bound: { port?: number } = {}
-  // libuv keeps EADDRINUSE back until the next call on the socket.
-  const status = handle.getsockname(bound)
-  if (status !== 0 || bound.port === undefined) {
-    handle.close()
-    throw systemError(status)
-  }
-  return { handle, port: bound.port, close: () => handle.close() }
-}
-
-function systemError (status: number): NodeJS.ErrnoException {
-  const [code, message] = getSystemErrorMap().get(status) ?? ['UNKNOWN', `system error ${status}`]
-  return Object.assign(new Error(`${code}: ${message}`), { code, errno: status })
-}
-
-function addressError (address: TcpAddress, cause: NodeJS.ErrnoException): Error {
-  const where = format(address)
-  const advice = cause.code === undefined ? undefined : ADVICE[cause.code]?.(address)
+function addressError (address: Address, cause: NodeJS.ErrnoException): Error {
+  if (cause instanceof AddressInUse || cause instanceof AddressRefused) return cause
+  const advice = 'path' in address || cause.code === undefined ? undefined : ADVICE[cause.code]?.(address)
   const AddressError = cause.code === 'EADDRINUSE' ? AddressInUse : AddressRefused
-  return new AddressError(where, advice ?? cause.message, { cause })
+  return new AddressError(format(address), advice ?? cause.message, { cause })
 }

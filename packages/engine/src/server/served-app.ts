@@ -1,14 +1,23 @@
 import net, { type Server as NetServer, type Socket } from 'node:net'
+import { resolve } from 'node:path'
 import { type FastifyInstance, type FastifyListenOptions } from 'fastify'
+import { resolveHost, urlOf, type Address } from './address.js'
 import { Http1Drain, type CutRequest } from './http1-drain.js'
 import { Http2Drain } from './http2-drain.js'
-import { BoundListener, format, resolveHost, type TcpAddress } from './listener.js'
+import { type HandedSocket, type InheritedSockets } from './inherited-sockets.js'
+import { Listener } from './listener.js'
 
 export interface ListenOptions extends Omit<FastifyListenOptions, 'host' | 'port'> {
   /** TCP port; 0 lets the system choose one. Default 0. */
   port?: number
   /** An address, a name (all its addresses are bound), or several. Default `127.0.0.1`. */
   host?: string | readonly string[]
+  /** A unix socket, instead of host and port. A stale one is replaced, the socket is removed at the end. */
+  path?: string
+  /** Permissions of the unix socket. Default 0o600: this user only. */
+  mode?: number
+  /** The `FileDescriptorName=` of the systemd socket that this app takes. Default: all of them. */
+  socketName?: string
 }
 
 /**
@@ -22,10 +31,10 @@ export class ServedApp {
   readonly #http1: Http1Drain
   readonly #http2: Http2Drain
   #options: ListenOptions
-  #bound: BoundListener[] = []
-  /** Closed when the last of their connections is. */
+  #listeners: Listener[] = []
   #accepting: NetServer[] = []
-  #accepted: Promise<unknown> = Promise.resolve()
+  /** Done when the last connection of all of them is closed. */
+  #closedServers: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
 
   constructor (app: FastifyInstance, options: ListenOptions) {
@@ -45,27 +54,37 @@ export class ServedApp {
     return this.#http1.size
   }
 
-  /** The bound addresses as URLs, e.g. `https://127.0.0.1:8443`. */
+  /** ms for which the answers have told clients that an idle connection will stay. */
+  get keepAliveTimeout (): number {
+    return (this.app.server as { keepAliveTimeout?: number }).keepAliveTimeout ?? 0
+  }
+
+  /** The bound addresses as URLs, e.g. `https://127.0.0.1:8443` or `unix:/run/app.sock`. */
   get urls (): string[] {
     const scheme = 'setSecureContext' in this.app.server ? 'https' : 'http'
-    return this.#bound.map(({ address }) => `${scheme}://${format(address)}`)
+    return this.#listeners.filter(({ isBound }) => isBound).map(({ address }) => urlOf(scheme, address))
+  }
+
+  /** What a successor of this process needs to listen on the same sockets. */
+  get sockets (): HandedSocket[] {
+    return this.#listeners.map(({ fd, address }) => ({ fd, address }))
   }
 
   setListenOptions (options: ListenOptions): void {
     this.#options = { ...this.#options, ...options }
   }
 
-  /**
-   * Takes all addresses or none. With port 0 the first address gets a free one and the others the same.
-   */
-  async bind (): Promise<void> {
-    const { host = '127.0.0.1', port = 0 } = this.#options
-    const hosts = typeof host === 'string' ? [host] : host
-    const addresses = new Set((await Promise.all(hosts.map(resolveHost))).flat())
+  /** Takes all addresses or none. With port 0 the first address gets a free one and the others the same. */
+  async bind (inherited: InheritedSockets): Promise<void> {
+    this.#listeners = inherited.takeActivated(this.#options.socketName)
+    if (this.#listeners.length > 0) return
     try {
-      for (const address of addresses) {
-        const samePort = this.#bound[0]?.address.port ?? port
-        this.#bound.push(new BoundListener({ host: address, port: samePort, ipv6Only: addresses.has('0.0.0.0') && address === '::' }))
+      let samePort = 0
+      for (const wanted of await this.#addresses()) {
+        const address = 'path' in wanted ? wanted : { ...wanted, port: wanted.port === 0 ? samePort : wanted.port }
+        const listener = inherited.takeHanded(address) ?? await Listener.bind(address)
+        this.#listeners.push(listener)
+        if (!('path' in listener.address)) samePort = listener.address.port
       }
     } catch (error) {
       this.release()
@@ -74,27 +93,31 @@ export class ServedApp {
   }
 
   release (): void {
-    for (const listener of this.#bound) listener.release()
-    this.#bound = []
+    for (const listener of this.#listeners) listener.release()
+    this.#listeners = []
+  }
+
+  /** The sockets are a successor's as well; their paths are its alone. */
+  handOver (): void {
+    for (const listener of this.#listeners) listener.handOver()
   }
 
   /** Accepts connections on all bound addresses, through Fastify's own `listen`, which runs its hooks. */
-  async listen (): Promise<string> {
-    const [main, ...others] = this.#bound as [BoundListener, ...BoundListener[]]
+  async listen (): Promise<void> {
+    const [main, ...others] = this.#listeners as [Listener, ...Listener[]]
     const { server } = this.app
-    const url = await this.#throughFastify(main.address, () => main.listen(server, this.#options.backlog))
+    await this.#throughFastify(() => main.listen(server, this.#options.backlog))
     this.#accepting = [server]
     for (const listener of others) {
       const door = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => server.emit('connection', socket))
-      await listener.listen(door, this.#options.backlog)
       this.#accepting.push(door)
+      await listener.listen(door, this.#options.backlog)
     }
-    return url
   }
 
   /** Nothing new is accepted; every answer from now on is the last of its connection. */
   beginDrain (): void {
-    this.#accepted = Promise.all(this.#accepting.map(server => new Promise(resolve => {
+    this.#closedServers = Promise.all(this.#accepting.map(server => new Promise(resolve => {
       // Not the HTTP server's own close(): that destroys idle connections at once, with requests on their way.
       net.Server.prototype.close.call(server, resolve)
     })))
@@ -105,7 +128,7 @@ export class ServedApp {
 
   /** Resolves when no connection is left. */
   drained (): Promise<unknown> {
-    return this.#accepted
+    return this.#closedServers
   }
 
   closeIdle (): void {
@@ -123,8 +146,17 @@ export class ServedApp {
     return this.#closed
   }
 
+  async #addresses (): Promise<Address[]> {
+    const { host = '127.0.0.1', port = 0, path, readableAll = false, writableAll = false } = this.#options
+    const { mode = 0o600 | (readableAll ? 0o044 : 0) | (writableAll ? 0o022 : 0) } = this.#options
+    if (path !== undefined) return [{ path: resolve(path), mode }]
+    const hosts = typeof host === 'string' ? [host] : host
+    const resolved = new Set((await Promise.all(hosts.map(resolveHost))).flat())
+    return [...resolved].map(address => ({ host: address, port, ipv6Only: address === '::' && resolved.has('0.0.0.0') }))
+  }
+
   /** Fastify calls `server.listen()` once, with options that would bind anew; it gets our socket instead. */
-  async #throughFastify (address: TcpAddress, listen: () => Promise<void>): Promise<string> {
+  async #throughFastify (listen: () => Promise<void>): Promise<void> {
     const { server } = this.app
     let listening: Promise<void> | undefined
     server.listen = () => {
@@ -133,7 +165,8 @@ export class ServedApp {
       return server
     }
     try {
-      return await this.#listen({ ...this.#options, ...address })
+      // Any address but the name localhost, for which Fastify would start a second server.
+      await this.#listen({ ...this.#options, path: undefined, host: '127.0.0.1', port: 0 } as FastifyListenOptions)
     } catch (error) {
       // Fastify heard the socket's own error; ours says what to do.
       await listening

@@ -1,12 +1,26 @@
 import { type FastifyInstance } from 'fastify'
+import { predecessor } from '../supervisor/predecessor.js'
+import { takeInherited } from '../systemd/socket-activation.js'
 import { type Bus } from '../bus/bus.js'
 import { DrainDeadlineExceeded } from '../errors.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
 import { type CutRequest } from './http1-drain.js'
+import { type HandedSocket, InheritedSockets } from './inherited-sockets.js'
 import { ServedApp, type ListenOptions } from './served-app.js'
 
-/** ms. Shorter than what process managers wait before they kill (systemd 90 s, Kubernetes 30 s) with `deadline` in sum. */
-export const DEFAULT_DRAIN: DrainOptions = { idleWindow: 5_000, deadline: 25_000 }
+export interface ServerDrainOptions extends DrainOptions {
+  /**
+   * ms for which idle connections stay usable after a successor has taken over. Default: as long as the answers have
+   * told the clients (`keepAliveTimeout`), so that none is surprised. The deadline counts from its end.
+   */
+  restartIdleWindow?: number
+}
+
+/** ms. Below what process managers wait before they kill: systemd 90 s, Kubernetes 30 s. */
+export const DEFAULT_DRAIN = { idleWindow: 5_000, deadline: 25_000 } as const satisfies DrainOptions
+
+/** Those that this process was started with; whoever binds first takes what is his. */
+const inherited = new InheritedSockets(takeInherited(), predecessor?.note.sockets ?? [])
 
 const UNIT = { name: 'Server' } as const
 
@@ -17,11 +31,12 @@ export class Server {
   readonly #bus: Bus
   readonly #apps = new Set<ServedApp>()
   readonly #drainListeners = new Set<DrainListener>()
-  readonly #drainOptions: DrainOptions
+  readonly #drainOptions: ServerDrainOptions
+  #isHandedOver = false
   #draining = new AbortController()
   #hurry = new AbortController()
 
-  constructor (bus: Bus, drainOptions: Partial<DrainOptions> = {}) {
+  constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}) {
     this.#bus = bus
     this.#drainOptions = { ...DEFAULT_DRAIN, ...drainOptions }
     bus.subscribe('start', () => this.#ready(), { ...UNIT, priority: 20 })
@@ -47,6 +62,17 @@ export class Server {
     let count = 0
     for (const app of this.#apps) count += app.connections
     return count
+  }
+
+  /** What a successor of this process needs to listen on the same sockets. */
+  get sockets (): HandedSocket[] {
+    return [...this.#apps].flatMap(app => app.sockets)
+  }
+
+  /** The sockets are a successor's as well from now on: the drain gives clients the time that they were told. */
+  handOver (): void {
+    this.#isHandedOver = true
+    for (const app of this.#apps) app.handOver()
   }
 
   /** Takes an app into the life of the bus. */
@@ -90,7 +116,8 @@ export class Server {
   }
 
   async #bind (): Promise<void> {
-    for (const app of this.#apps) await app.bind()
+    for (const app of this.#apps) await app.bind(inherited)
+    for (const socket of inherited.closeRest()) this.#bus.log(`Closed an inherited socket that nothing listens on: ${socket}`, 'warn')
   }
 
   async #listen (): Promise<void> {
@@ -106,11 +133,17 @@ export class Server {
   }
 
   async #drainApps (apps: readonly ServedApp[], listeners: readonly DrainListener[]): Promise<void> {
-    const requests = await drain(apps, listeners, this.#drainOptions, this.#hurry.signal)
+    const options = this.#isHandedOver ? this.#restartDrain(apps) : this.#drainOptions
+    const requests = await drain(apps, listeners, options, this.#hurry.signal)
     for (const { method, url, age } of requests) {
       this.#bus.log(`Cut by the drain deadline: ${method} ${url}, begun ${age} ms before`, 'warn')
     }
-    if (requests.length > 0) throw deadlineError(requests, this.#hurry.signal.aborted ? 0 : this.#drainOptions.deadline)
+    if (requests.length > 0) throw deadlineError(requests, this.#hurry.signal.aborted ? 0 : options.deadline)
+  }
+
+  #restartDrain (apps: readonly ServedApp[]): DrainOptions {
+    const { restartIdleWindow = Math.max(0, ...apps.map(app => app.keepAliveTimeout)), deadline } = this.#drainOptions
+    return { idleWindow: restartIdleWindow, deadline: restartIdleWindow + deadline }
   }
 
   async #close (): Promise<void> {

@@ -1,0 +1,73 @@
+import net, { isIPv6 } from 'node:net'
+import { getSystemErrorMap } from 'node:util'
+import { type TcpAddress } from './address.js'
+
+/*
+ * Binding without listening. Node 24.21 and later offer `net.BoundSocket`; earlier lines have the same only as an
+ * undocumented function, which `net.Server` itself is built on. Nothing outside this file knows the difference.
+ */
+
+export interface BoundHandle {
+  /** What `server.listen()` takes. */
+  readonly listenable: object
+  readonly fd: number
+  readonly port: number
+  close (): void
+}
+
+/** @throws the system's error, e.g. EADDRINUSE */
+export function bindTcp ({ host, port, ipv6Only = false }: TcpAddress): BoundHandle {
+  const { BoundSocket } = net as unknown as { BoundSocket?: BoundSocketConstructor }
+  if (BoundSocket !== undefined) {
+    const socket = new BoundSocket({ host, port, ipv6Only })
+    return { listenable: socket, fd: socket.fd(), port: socket.address().port, close: () => socket.close() }
+  }
+  const handle = createHandle(host, port, isIPv6(host) ? 6 : 4, undefined, ipv6Only ? UV_TCP_IPV6ONLY : 0)
+  const bound: { port?: number } = {}
+  // libuv keeps EADDRINUSE back until the next call on the socket.
+  const status = handle.getsockname(bound)
+  if (status !== 0 || bound.port === undefined) {
+    handle.close()
+    throw systemError(status)
+  }
+  return { listenable: handle, fd: handle.fd, port: bound.port, close: () => handle.close() }
+}
+
+/** @throws the system's error, e.g. EACCES */
+export function bindUnix (path: string): BoundHandle {
+  const { BoundSocket } = net as unknown as { BoundSocket?: BoundSocketConstructor }
+  if (BoundSocket !== undefined) {
+    const socket = new BoundSocket({ path })
+    return { listenable: socket, fd: socket.fd(), port: 0, close: () => socket.close() }
+  }
+  const handle = createHandle(path, -1, -1, undefined, 0)
+  // server.listen() takes no pipe handle. The handle stays open beside the server's own, or its end would close both.
+  return { listenable: { fd: handle.fd }, fd: handle.fd, port: 0, close: () => handle.close() }
+}
+
+interface BoundSocket {
+  address (): { port: number }
+  fd (): number
+  close (): void
+}
+
+type BoundSocketConstructor = new (options: object) => BoundSocket
+
+interface Handle {
+  readonly fd: number
+  close (): void
+  getsockname (address: { port?: number }): number
+}
+
+const UV_TCP_IPV6ONLY = 1
+
+function createHandle (...args: [string, number, number, undefined, number]): Handle {
+  const handle = (net as unknown as { _createServerHandle: (...args: unknown[]) => Handle | number })._createServerHandle(...args)
+  if (typeof handle === 'number') throw systemError(handle)
+  return handle
+}
+
+function systemError (status: number): NodeJS.ErrnoException {
+  const [code, message] = getSystemErrorMap().get(status) ?? ['UNKNOWN', `system error ${status}`]
+  return Object.assign(new Error(`${code}: ${message}`), { code, errno: status })
+}

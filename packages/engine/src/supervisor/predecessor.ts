@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import { Socket } from 'node:net'
+import { takeNote, type HandoverAnswer, type HandoverNote } from './handover-note.js'
+
+/**
+ * The process that started this one as its successor, as this one sees it. There is none in a process that was started
+ * in any other way.
+ */
+export class Predecessor {
+  readonly note: HandoverNote
+  readonly #channel: Socket
+  readonly #draining = new Map<number, Socket>()
+
+  constructor (note: HandoverNote) {
+    this.note = note
+    this.#channel = this.#watch(note.channel)
+    for (const fd of note.draining) this.#watch(fd)
+  }
+
+  /** The descriptors that end with the older processes that have not ended yet. */
+  get draining (): number[] {
+    return [...this.#draining.keys()]
+  }
+
+  /** Tells the predecessor that it can drain: this process serves. Nothing that can fail may come after it. */
+  ready (): void {
+    this.#answer({ ready: process.pid })
+  }
+
+  failed (reason: string): void {
+    this.#answer({ failed: reason })
+  }
+
+  /** Resolves when no more than `count` older processes are left. */
+  async haveLeft (count: number): Promise<void> {
+    while (this.#draining.size > count) {
+      await Promise.race([...this.#draining.values()].map(socket => once(socket, 'close')))
+    }
+  }
+
+  #watch (fd: number): Socket {
+    const socket = new Socket({ fd }).on('error', () => {}).unref().resume()
+    this.#draining.set(fd, socket)
+    socket.once('close', () => this.#draining.delete(fd))
+    return socket
+  }
+
+  #answer (answer: HandoverAnswer): void {
+    this.#channel.write(`${JSON.stringify(answer)}\n`)
+  }
+}
+
+const note = takeNote()
+
+/** Taken at the first import, before any child of this process could see the note. */
+export const predecessor = note === undefined ? undefined : new Predecessor(note)

@@ -1,0 +1,104 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { type Readable } from 'node:stream'
+import { RestartFailed } from '../errors.js'
+import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
+import { type HandedSocket } from '../server/inherited-sockets.js'
+import { withNote, type HandoverAnswer } from './handover-note.js'
+
+export interface SuccessorOptions {
+  readonly sockets: readonly HandedSocket[]
+  readonly descriptors: Readonly<Record<string, number>>
+  /** Descriptors that end with older processes which still drain. */
+  readonly draining: readonly number[]
+  /** ms within which it must be ready. */
+  readonly timeout: number
+  /** Calls it off. */
+  readonly signal: AbortSignal
+}
+
+/** ms between SIGTERM and SIGKILL for a successor that is not wanted any more. */
+const TERMINATION_GRACE = 3_000
+
+/**
+ * Starts the same program once more with the listening sockets of this one, and resolves with its pid when it serves.
+ * One that fails, or is not ready in time, is ended; then nothing has changed.
+ *
+ * @throws `FST_KEEP_ENGINE_RESTART_FAILED`
+ */
+export async function startSuccessor (options: SuccessorOptions): Promise<number> {
+  const { child, channel } = spawnSuccessor(options)
+  const settled = new AbortController()
+  try {
+    return await Promise.race([
+      answerOf(channel, settled.signal),
+      endOf(child, settled.signal),
+      lapse(options.timeout, settled.signal),
+      callOff(options.signal, settled.signal),
+    ])
+  } catch (error) {
+    await end(child)
+    throw error
+  } finally {
+    settled.abort()
+  }
+}
+
+function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): { child: ChildProcess, channel: Readable } {
+  const stdio: Array<number | 'inherit' | 'pipe'> = ['inherit', 'inherit', 'inherit']
+  const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
+  const handed = sockets.map(({ fd, address }) => ({ fd: pass(fd), address }))
+  const channel = pass('pipe')
+  const note = {
+    parent: process.pid,
+    channel,
+    sockets: handed,
+    draining: draining.map(pass),
+    descriptors: Object.fromEntries(Object.entries(descriptors).map(([name, fd]) => [name, pass(fd)])),
+  }
+  const { sea } = process as { sea?: unknown }
+  const { execPath, execArgv, argv } = process
+  const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
+    env: withNote(sameEnvironment(process.env), note),
+    stdio,
+  })
+  child.unref()
+  return { child, channel: child.stdio[channel] as Readable }
+}
+
+/** The channel stays open after the answer: its end tells the successor that this process has ended. */
+async function answerOf (channel: Readable & { unref?: () => void }, settled: AbortSignal): Promise<number> {
+  const [line] = await once(createInterface({ input: channel }), 'line', { signal: settled }) as [string]
+  const answer = JSON.parse(line) as HandoverAnswer
+  if ('failed' in answer) throw new RestartFailed(`the successor says: ${answer.failed}`)
+  channel.resume()
+  channel.unref?.()
+  return answer.ready
+}
+
+async function endOf (child: ChildProcess, settled: AbortSignal): Promise<never> {
+  const [code, signal] = await once(child, 'exit', { signal: settled }) as [number | null, NodeJS.Signals | null]
+  throw new RestartFailed(`the successor ended with ${signal ?? `code ${code}`} before it was ready`)
+}
+
+function lapse (timeout: number, settled: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const timer = setTimeout(() => reject(new RestartFailed(`the successor was not ready within ${timeout} ms`)), timeout)
+    settled.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  })
+}
+
+async function callOff (signal: AbortSignal, settled: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort', { signal: settled })
+  throw new RestartFailed('it was called off by a stop')
+}
+
+async function end (child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), TERMINATION_GRACE)
+  await ended
+  clearTimeout(timer)
+}

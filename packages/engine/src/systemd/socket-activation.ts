@@ -1,0 +1,44 @@
+import { InheritedDescriptorsInvalid } from '../errors.js'
+
+/** A listening socket that this process was started with. */
+export interface InheritedDescriptor {
+  readonly fd: number
+  /** What `FileDescriptorName=` of the socket unit says, or `undefined`. */
+  readonly name: string | undefined
+}
+
+/** The first descriptor that is passed. */
+export const LISTEN_FDS_START = 3
+
+const VARIABLES = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES'] as const
+
+/**
+ * The descriptors that the environment says were passed to the process `pid`; none if they were meant for another one.
+ *
+ * @throws `FST_KEEP_ENGINE_INHERITED_DESCRIPTORS` where the variables are malformed
+ * @see https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
+ */
+export function parseInherited (env: NodeJS.ProcessEnv, pid: number): InheritedDescriptor[] {
+  const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = env
+  if (LISTEN_FDS === undefined || LISTEN_PID !== String(pid)) return []
+  const count = Number(LISTEN_FDS)
+  if (!Number.isInteger(count) || count < 0 || count > 4096) {
+    throw new InheritedDescriptorsInvalid(`LISTEN_FDS must be a number of descriptors, it is ${JSON.stringify(LISTEN_FDS)}`)
+  }
+  const names = LISTEN_FDNAMES?.split(':') ?? []
+  if (names.length > 0 && names.length !== count) {
+    throw new InheritedDescriptorsInvalid(`LISTEN_FDS passes ${count} descriptors, LISTEN_FDNAMES names ${names.length}`)
+  }
+  return Array.from({ length: count }, (_, index) => ({ fd: LISTEN_FDS_START + index, name: names[index] }))
+}
+
+let taken: InheritedDescriptor[] | undefined
+
+/** The descriptors passed to this process. The variables are removed, so that no child takes them for its own. */
+export function takeInherited (): readonly InheritedDescriptor[] {
+  if (taken === undefined) {
+    taken = parseInherited(process.env, process.pid)
+    for (const variable of VARIABLES) Reflect.deleteProperty(process.env, variable)
+  }
+  return taken
+}

@@ -1,0 +1,203 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test, type Test } from 'tap'
+import { createDevelopmentCertificate } from '@fastkeep/tls-context'
+import { failedIn, type LoadOptions, type LoadReport } from '../../bench/load/client.js'
+import { Child, plainEnvironment, runNode } from '../child.js'
+
+const restartable = new URL('fixtures/restartable.js', import.meta.url)
+const loader = fileURLToPath(new URL('../../bench/load/main.ts', import.meta.url))
+
+interface Service {
+  first: Child
+  port: number
+  /** The pid of the process that serves now. */
+  pid: () => number
+  /** Has the present process restart, and resolves with the pid that serves then. */
+  restart: (generation: string) => Promise<number>
+  deploy: (generation: string) => void
+}
+
+async function service (t: Test, env: NodeJS.ProcessEnv = {}): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), 'fastkeep-restart-'))
+  const GENERATION = join(folder, 'generation')
+  writeFileSync(GENERATION, '0')
+  const first = runNode(t, restartable, { GENERATION, ...env })
+  const [, pid, port] = await first.match(/serving (\d+) generation 0 on (?:https?:\/\/127\.0\.0\.1:(\d+)|unix:\S+)\n/) as unknown as [string, string, string | undefined]
+  let present = Number(pid)
+  t.teardown(() => {
+    killIfThere(present)
+    rmSync(folder, { recursive: true })
+  })
+  const deploy = (generation: string): void => writeFileSync(GENERATION, generation)
+  return {
+    first,
+    port: Number(port),
+    pid: () => present,
+    deploy,
+    restart: async generation => {
+      deploy(generation)
+      process.kill(present, 'SIGHUP')
+      present = Number((await first.match(new RegExp(`serving (\\d+) generation ${generation} on`)))[1])
+      return present
+    },
+  }
+}
+
+function killIfThere (pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function answer (port: number, path = '/'): Promise<{ generation: string, pid: number }> {
+  return await (await fetch(`http://127.0.0.1:${port}${path}`)).json() as { generation: string, pid: number }
+}
+
+/** A load in a process of its own; ends and reports when told. */
+async function underLoad (t: Test, options: LoadOptions): Promise<() => Promise<LoadReport>> {
+  const child = new Child(t, process.execPath, ['--import=tsx', loader, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'], env: plainEnvironment() })
+  await child.match(/running/)
+  return async () => {
+    child.process.stdin?.end()
+    const [report] = await child.match(/\{.*\}/)
+    return JSON.parse(report) as LoadReport
+  }
+}
+
+test('SIGHUP replaces a process by the new version of its program, on the same port, and ends with code 0', async t => {
+  const { first, port, restart } = await service(t)
+  const old = first.pid
+  t.equal((await answer(port)).generation, '0')
+  const pid = await restart('1')
+  t.not(pid, old)
+  await first.match(new RegExp(`exit ${old}\\n`))
+  t.same(await answer(port), { generation: '1', pid, uid: process.getuid?.() })
+})
+
+test('a request that is under way is answered by the old version, the next one by the new one', async t => {
+  const { first, port, restart } = await service(t)
+  const slow = answer(port, '/slow')
+  const pid = await restart('1')
+  t.same(await Promise.all([slow, answer(port)]), [{ generation: '0' }, { generation: '1', pid, uid: process.getuid?.() }])
+  await first.match(/exit \d+/)
+})
+
+test('a successor that throws, fails to start, or is not ready in time changes nothing, and the log says why', async t => {
+  for (const [generation, why] of [
+    ['throws', /the restart failed, this process goes on serving: the successor ended with code 1/],
+    ['fails', /the successor says: "start" failed in anonymous: no database for this version/],
+    ['hangs', /the successor was not ready within 1500 ms/],
+  ] as const) {
+    const { first, port, pid, deploy } = await service(t, { TIMEOUT: '1500' })
+    deploy(generation)
+    process.kill(pid(), 'SIGUSR2')
+    await first.match(why)
+    t.same(await answer(port), { generation: '0', pid: first.pid, uid: process.getuid?.() })
+    first.kill('SIGTERM')
+    t.same((await first.ended).code, 0, 'no successor holds the output open')
+  }
+})
+
+test('a stop while a successor starts calls the restart off and leaves nobody behind', async t => {
+  const { first, deploy } = await service(t)
+  deploy('hangs')
+  first.kill('SIGHUP')
+  const child = await new Promise<string>(resolve => {
+    const look = (): void => {
+      const [pid] = readFileSync(`/proc/${first.pid}/task/${first.pid}/children`, 'utf8').trim().split(' ')
+      if (pid === undefined || pid === '') setImmediate(look)
+      else resolve(pid)
+    }
+    look()
+  })
+  first.kill('SIGTERM')
+  await first.ended
+  t.equal(existsSync(`/proc/${child}`), false)
+  t.match(first.output, /it was called off by a stop/)
+})
+
+test('at most two generations drain: a third restart waits for the oldest and cuts nobody', async t => {
+  const { first, port, restart } = await service(t, { IDLE_WINDOW: '3000' })
+  const agents: http.Agent[] = []
+  const holdIdle = async (): Promise<void> => {
+    const agent = new http.Agent({ keepAlive: true })
+    agents.push(agent)
+    const [response] = await once(http.get({ port, agent }), 'response') as [http.IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+  }
+  await holdIdle()
+  for (const generation of ['1', '2']) {
+    await restart(generation)
+    await holdIdle()
+  }
+  t.notMatch(first.output, 'exit', 'two generations drain')
+  await restart('3')
+  t.match(first.output, new RegExp(`exit ${first.pid}\\n[^]*generation 3`), 'the third restart waited for the first of them')
+  for (const agent of agents) agent.destroy()
+})
+
+test('a unix socket passes from process to process, and the last one removes it', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'fastkeep-socket-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'app.sock')
+  const { first, pid, restart } = await service(t, { PATH_OF_SOCKET: path })
+  const old = first.pid
+  await restart('1')
+  await first.match(new RegExp(`exit ${old}\\n`))
+  const request = http.get({ socketPath: path, path: '/' })
+  const [response] = await once(request, 'response') as [http.IncomingMessage]
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) body += String(chunk)
+  t.match(JSON.parse(body), { generation: '1', pid: pid() })
+  process.kill(pid(), 'SIGTERM')
+  await first.ended
+  t.equal(existsSync(path), false)
+})
+
+const RESTARTS = 4
+
+for (const [name, options] of Object.entries({
+  'new connections': { kind: 'close', connections: 8 },
+  'saturated keep-alive': { kind: 'keep-alive', connections: 8 },
+  'keep-alive with think time': { kind: 'think', connections: 40, think: 400 },
+  'POST over keep-alive': { kind: 'keep-alive', connections: 8, method: 'POST' },
+} satisfies Record<string, Partial<LoadOptions>>)) {
+  test(`under load, ${name}: restarts lose nothing`, async t => {
+    const { port, restart } = await service(t)
+    const report = await underLoad(t, { host: '127.0.0.1', port, ...options })
+    for (let generation = 1; generation <= RESTARTS; generation++) await restart(String(generation))
+    const counted = await report()
+    t.comment(JSON.stringify(counted))
+    t.ok(counted.ok > 50, 'there was a load')
+    t.equal(failedIn(counted), 0, JSON.stringify(counted))
+  })
+}
+
+test('under load, TLS: restarts lose nothing', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'fastkeep-tls-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const { ca } = await createDevelopmentCertificate({ directory: folder })
+  const { port, restart } = await service(t, { TLS_FILES: folder })
+  const report = await underLoad(t, { host: '127.0.0.1', port, kind: 'think', think: 200, connections: 16, ca: readFileSync(ca, 'utf8') })
+  for (let generation = 1; generation <= RESTARTS; generation++) await restart(String(generation))
+  const counted = await report()
+  t.ok(counted.ok > 50, 'there was a load')
+  t.equal(failedIn(counted), 0, JSON.stringify(counted))
+})
+
+test('control: the same load sees what a plain app.close() loses', async t => {
+  const child = runNode(t, new URL('fixtures/plain-close.js', import.meta.url))
+  const port = Number((await child.match(/serving (\d+)/))[1])
+  const report = await underLoad(t, { host: '127.0.0.1', port, kind: 'keep-alive', connections: 8 })
+  child.kill('SIGTERM')
+  await child.ended
+  t.ok(failedIn(await report()) > 0)
+})
