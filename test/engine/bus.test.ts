@@ -449,3 +449,23 @@ test('two buses do not take each other\'s listeners for their own', async t => {
   await outer.stop()
   t.equal(inner.state, 'STOPPED')
 })
+
+test('whoever hears that the bus is STOPPED can ask for the next transition at once', async t => {
+  const bus = new Bus()
+  await bus.start()
+  const next = bus.wait('STOPPED').then(() => bus.start())
+  await bus.stop()
+  await next
+  t.equal(bus.state, 'STARTED')
+  const last = bus.wait('STOPPED').then(() => Promise.all([bus.start(), bus.exit()]))
+  await bus.stop()
+  await last
+  t.equal(bus.state, 'EXITED')
+})
+
+test('what cannot be subscribed is refused with the reason', async t => {
+  const bus = new Bus()
+  t.throws(() => bus.subscribe('start', undefined as never), { code: 'FST_KEEP_ENGINE_LISTENER_INVALID', message: 'a listener of "start" must be a function, got undefined' })
+  t.throws(() => bus.subscribe('start', () => {}, { priorty: 5 } as never), { message: /unknown option "priorty", did you mean "priority"/ })
+  t.throws(() => bus.subscribe('start', () => {}, { priority: '5' } as never), { message: /"priority" must be a number/ })
+})

@@ -26,7 +26,7 @@ test('a port that is taken ends the start with code 71 and one line that says wh
   const { port } = other.address() as AddressInfo
   const child = runNode(t, service, { PORT: String(port) })
   t.same(await child.ended, { code: 71, signal: null })
-  t.match(child.output, `fastkeep: cannot start: Server: cannot listen on 127.0.0.1:${port}: another process listens on port ${port} already; stop it or choose another port\n`)
+  t.match(child.output, new RegExp(`fastkeep: cannot start: Server: cannot listen on 127\\.0\\.0\\.1:${port}: .+ listens on port ${port} already; stop it or choose another port\\n`))
   t.equal(child.output.match(/cannot start/g)?.length, 1)
 })
 
@@ -70,7 +70,7 @@ test('the second SIGTERM cuts what is left, names it, and the code says so', asy
   child.kill('SIGTERM')
   await t.rejects(answer)
   t.same(await child.ended, { code: 70, signal: null })
-  t.match(child.output, /did not stop cleanly: Server: the drain deadline of 0 ms cut 1 request: GET \/slow\?ms=60000/)
+  t.match(child.output, /did not stop cleanly: Server: a second signal cut 1 request: GET \/slow\?ms=60000/)
 })
 
 test('the third SIGTERM kills the process by that signal', async t => {
@@ -110,7 +110,7 @@ test('SIGTERM during the start calls it off and ends with code 0', async t => {
   await child.match(/start\n/)
   child.kill('SIGTERM')
   t.same(await child.ended, { code: 0, signal: null })
-  t.equal(child.output, 'start\nstop\napp closed\nexit\n')
+  t.equal(child.output, 'start\nstop\nexit\napp closed\n')
 })
 
 test('SIGUSR1 is graceful and never opens the inspector', async t => {
@@ -121,6 +121,18 @@ test('SIGUSR1 is graceful and never opens the inspector', async t => {
   child.kill('SIGTERM')
   t.same(await child.ended, { code: 0, signal: null })
   t.notMatch(child.output, /Debugger listening/)
+})
+
+test('a process that something ends before the bus has exited says so with code 70', async t => {
+  const child = runNode(t, service, { END: 'now' })
+  t.same(await child.ended, { code: 70, signal: null })
+  t.match(child.output, 'fastkeep: the process ended while the bus was STARTED: something called process.exit()')
+})
+
+test('what is wrong while the engine is made ends with the code that it asks for', async t => {
+  const child = runNode(t, new URL('fixtures/wrong-option.js', import.meta.url))
+  t.same(await child.ended, { code: 78, signal: null })
+  t.match(child.output, /^fastkeep: cannot start: engine: unknown option "prot", did you mean "port"\?\n$/)
 })
 
 test('a process that ends by itself before the bus has exited says so with code 70', async t => {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { test, type Test } from 'tap'
 import engine, { Engine, type EnginePluginOptions } from '@fastkeep/engine'
@@ -280,4 +281,168 @@ test('signal handlers are there from the start of the bus until its exit, and ot
   await app.close()
   t.equal(process.listenerCount('SIGTERM'), before)
   t.ok(process.listeners('SIGTERM').includes(other))
+})
+
+test('a large answer that a slow reader takes after the idle window arrives whole', async t => {
+  const app = await appWith(t, { drain: { idleWindow: 20, deadline: 20_000 } })
+  const size = 60_000_000
+  app.get('/large', async () => Buffer.alloc(size))
+  await app.listen({ port: 0 })
+  const socket = net.connect(portOf(app), '127.0.0.1')
+  socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
+  await once(socket, 'readable')
+  const closed = app.close()
+  await delay(300)
+  let received = 0
+  for await (const chunk of socket) received += (chunk as Buffer).length
+  t.ok(received > size, `${received} of ${size} bytes and the head`)
+  await closed
+})
+
+test('a second close, and a stop, join the drain that is under way', async t => {
+  const app = await appWith(t, { drain: { idleWindow: 500, deadline: 5_000 } })
+  const url = await app.listen({ port: 0 })
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  await get(url, agent)
+  const closed = [app.close(), app.engine.stop()]
+  await once(app.engine.draining, 'abort')
+  closed.push(app.close())
+  t.match(await get(url, agent), { status: 200 })
+  await Promise.all(closed)
+})
+
+test('close in the same turn as listen leaves nothing listening', async t => {
+  const app = await appWith(t)
+  const listened = app.listen({ port: 0 })
+  await Promise.all([t.rejects(listened, { code: 'FST_KEEP_ENGINE_START_CANCELLED' }), app.close()])
+  t.equal(app.server.listening, false)
+  t.equal(app.engine.state, 'EXITED')
+})
+
+test('an app whose port was taken can listen on another one', async t => {
+  const taken = await appWith(t)
+  await taken.listen({ port: 0 })
+  const app = await appWith(t)
+  await t.rejects(app.listen({ port: portOf(taken) }), { message: /already/, exitCode: 71 })
+  t.equal(await (await fetch(await app.listen({ port: 0 }))).text(), 'hello')
+})
+
+test('an app that was stopped cannot start again; what makes one can', async t => {
+  const app = await appWith(t)
+  await app.engine.start()
+  await app.engine.stop()
+  await t.rejects(app.engine.start(), { exitCode: 78, message: /the app was closed, and Fastify cannot open it again/ })
+
+  const bus = new Engine({ drain: DRAIN })
+  bus.server.add(() => Fastify().get('/', async () => 'made'))
+  for (let time = 0; time < 2; time++) {
+    await bus.start()
+    t.equal(await (await fetch(bus.server.urls[0] as string)).text(), 'made')
+    await bus.stop()
+  }
+})
+
+test('an app cannot join an engine that has started', async t => {
+  const bus = new Engine({ drain: DRAIN })
+  const app = await appWith(t, { engine: bus, drain: undefined })
+  await app.listen({ port: 0 })
+  await t.rejects(async () => { await Fastify().register(engine, { engine: bus }) }, { code: 'FST_KEEP_ENGINE_APP_REFUSED' })
+})
+
+test('a registration that nobody awaited works through Fastify\'s own listen', async t => {
+  const app = Fastify()
+  app.register(engine, { signals: false, drain: DRAIN })
+  app.get('/', async () => 'hello')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  t.equal(await (await fetch(url)).text(), 'hello')
+  t.equal(app.engine.state, 'STARTED')
+  await app.close()
+  t.equal(app.engine.state, 'EXITED')
+
+  const other = Fastify()
+  other.register(engine, { signals: false, drain: DRAIN })
+  const taken = await appWith(t)
+  await taken.listen({ port: 0 })
+  await t.rejects(other.listen({ port: portOf(taken), host: '127.0.0.1' }), { code: /EADDRINUSE|FST_KEEP/ })
+  await other.close()
+})
+
+test('listen options that are wrong, unknown or contradict each other are refused', async t => {
+  for (const [options, message] of [
+    [{ port: 70_000 }, /"port" must be/], [{ port: -1 }, /"port" must be/], [{ port: 'abc' }, /"port" must be/],
+    [{ host: '' }, /"host" must be/], [{ exclusive: true }, /unknown option "exclusive"/], [{ path: '/x', port: 1 }, /contradict/],
+  ] as const) {
+    const app = await appWith(t)
+    await t.rejects(app.listen(options as never), { message }, JSON.stringify(options))
+  }
+})
+
+test('an option that is undefined counts as not given', async t => {
+  const app = Fastify()
+  await app.register(engine, { signals: false, drain: { deadline: undefined, idleWindow: undefined }, host: '::1' } as EnginePluginOptions)
+  t.teardown(() => app.close())
+  app.get('/', async () => { await delay(100); return 'hello' })
+  const url = await app.listen({ port: 0, host: undefined } as never)
+  t.match(url, '[::1]')
+  const answer = fetch(url)
+  await once(app.server, 'request')
+  const closed = app.close()
+  t.equal(await (await answer).text(), 'hello')
+  app.engine.server.hurry()
+  await closed
+})
+
+test('a second listen is refused', async t => {
+  const app = await appWith(t)
+  await app.listen({ port: 0 })
+  await t.rejects(app.listen({ port: 0 }), { code: 'FST_KEEP_ENGINE_ILLEGAL_TRANSITION', message: 'cannot listen: the bus is STARTED' })
+})
+
+test('every app is closed even if one cannot be', async t => {
+  const bus = new Engine({ drain: DRAIN })
+  const closed: string[] = []
+  for (const name of ['a', 'b', 'c']) {
+    const app = await appWith(t, { engine: bus, drain: undefined })
+    app.addHook('onClose', async () => {
+      closed.push(name)
+      if (name === 'b') throw new Error('stuck')
+    })
+  }
+  await bus.start()
+  await t.rejects(bus.exit(), { message: /"stop" failed in app\.close\(\): stuck/ })
+  t.same(closed.sort(), ['a', 'b', 'c'])
+})
+
+test('exit closes an app that was ready and never served', async t => {
+  const app = await appWith(t)
+  let closed = false
+  app.addHook('onClose', async () => { closed = true })
+  await app.ready()
+  await app.engine.exit()
+  t.equal(closed, true)
+})
+
+test('a stop listener may close its app', async t => {
+  const app = await appWith(t)
+  app.engine.subscribe('stop', () => app.close())
+  await app.listen({ port: 0 })
+  await app.engine.exit()
+  t.equal(app.server.listening, false)
+})
+
+test('signals that are wrong are refused', async t => {
+  for (const [signals, message] of [
+    [{ SIGTERM: 'exti' }, /what SIGTERM does must be a function or one of exit, .*did you mean "exit"/],
+    [{ SIGTERM: 5 }, /what SIGTERM does must be/], [[], /"signals" must be/],
+  ] as const) {
+    await t.rejects(async () => { await Fastify().register(engine, { signals } as never) }, { message })
+  }
+})
+
+test('the server is bound last among what may need root: just before 75 nothing is, just after it is', async t => {
+  const app = await appWith(t)
+  const seen: number[] = []
+  for (const priority of [74, 76]) app.engine.subscribe('start', () => { seen.push(app.engine.server.urls.length) }, { priority })
+  await app.listen({ port: 0 })
+  t.same(seen, [0, 1])
 })

@@ -1,4 +1,5 @@
 import { MessageChannel } from 'node:worker_threads'
+import { integer, nested, optionChecker, type Rule } from '@fastkeep/options'
 import { Bus } from './bus/bus.js'
 import { type Listener, type SubscribeOptions } from './bus/channel.js'
 import { type Channels } from './bus/channels.js'
@@ -13,6 +14,15 @@ export interface EngineOptions {
 }
 
 export const DEFAULT_RESTART_TIMEOUT = 60_000
+
+const DAY = 86_400_000
+
+export const ENGINE_RULES = {
+  drain: nested({ idleWindow: integer(0, DAY, 'ms'), restartIdleWindow: integer(0, DAY, 'ms'), deadline: integer(1, DAY, 'ms') }),
+  restartTimeout: integer(1, DAY, 'ms'),
+} satisfies Record<string, Rule>
+
+const checkOptions = optionChecker('engine')
 
 /**
  * The process bus with the servers on it.
@@ -30,6 +40,7 @@ export class Engine extends Bus {
 
   constructor (options: EngineOptions = {}) {
     super()
+    checkOptions(options, ENGINE_RULES)
     this.server = new Server(this, options.drain)
     this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
   }
@@ -54,9 +65,13 @@ export class Engine extends Bus {
         clearInterval(timer)
         timer = undefined
       } else if (timer === undefined) {
+        let isPublishing = false
         timer = setInterval(() => {
           this.#tick?.()
-          this.publish('main').catch(() => {})
+          if (isPublishing) return
+          isPublishing = true
+          // Its failures are logged; the next tick comes all the same.
+          this.publish('main').catch(() => {}).finally(() => { isPublishing = false })
         }, interval)
       }
     }

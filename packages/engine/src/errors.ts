@@ -6,10 +6,16 @@ export const IllegalTransition = engineError('ILLEGAL_TRANSITION', 'cannot %s: t
 
 /** A listener of a transition asked for a transition and would wait for itself. */
 export const ReentrantTransition = engineError('REENTRANT_TRANSITION',
-  '%s() was called from inside the listener "%s" of "%s", which the bus is waiting for: it would wait for itself for ever; throw to fail the transition, or ask for it after the listener has ended')
+  '%s() was called from inside the listener "%s" of "%s", or from a hook of the app that it runs, which the bus is waiting for: it would wait for itself for ever; throw to fail the transition, or ask for it after the listener has ended')
 
 /** The start was called off by stop() or exit() before it was done. */
 export const StartCancelled = engineError('START_CANCELLED', 'the start was called off by %s()')
+
+/** What was to be subscribed is not a function. */
+export const ListenerInvalid = engineError('LISTENER_INVALID', 'a listener of "%s" must be a function, got %s', ExitCode.CONFIG)
+
+/** An app that was closed, or one that comes too late, cannot be served. */
+export const AppRefused = engineError('APP_REFUSED', '%s', ExitCode.CONFIG)
 
 /** A listener did not end within its `timeout`. */
 export const ListenerTimeout = engineError('LISTENER_TIMEOUT', 'not done after %s ms')
@@ -19,6 +25,9 @@ export const WaitTimeout = engineError('WAIT_TIMEOUT', 'the bus did not become %
 
 /** A signal name that this platform does not have, or that cannot be caught. */
 export const UnknownSignal = engineError('SIGNAL_UNKNOWN', 'signals: %s', ExitCode.CONFIG)
+
+/** What a signal is to do is neither a known action nor a function. */
+export const SignalListenerInvalid = engineError('SIGNAL_LISTENER', 'signals: what %s does must be a function or one of %s%s', ExitCode.CONFIG)
 
 /** Address and port are held by another socket. */
 export const AddressInUse = engineError('ADDRESS_IN_USE', 'cannot listen on %s: %s', ExitCode.OS)
@@ -33,7 +42,7 @@ export const InheritedDescriptorsInvalid = engineError('INHERITED_DESCRIPTORS', 
 export const RestartFailed = engineError('RESTART_FAILED', 'the restart failed, this process goes on serving: %s')
 
 /** The drain deadline passed with requests still under way; they were cut. */
-export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', 'the drain deadline of %s ms cut %s: %s')
+export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', '%s cut %s: %s')
 
 /** The plugin was registered where it cannot work. */
 export const RegistrationRefused = engineError('REGISTRATION_REFUSED', '%s', ExitCode.CONFIG)

@@ -1,5 +1,6 @@
 import { ChannelFailures, ListenerFailure } from './bus/channel-failures.js'
-import { type Engine } from './engine.js'
+import { Engine } from './engine.js'
+import { RegistrationRefused } from './errors.js'
 import { ExitCode, exitCodeOf } from './exit-codes.js'
 
 /** What Node says when the event loop ran empty under an `await` of the main module. */
@@ -16,29 +17,44 @@ const UNSETTLED_TOP_LEVEL_AWAIT = 13
  *
  * Never resolves.
  *
+ * @param engine the engine, or a function that makes it, whose failure is told in the same way
+ *
  * @example await runToExit(app.engine)
  */
-export async function runToExit (engine: Engine): Promise<never> {
+export async function runToExit (engine: Engine | (() => Engine | Promise<Engine>)): Promise<never> {
+  if (isRunning) throw new RegistrationRefused('runToExit: it was called before: one process has one outcome')
+  isRunning = true
+  let present: Engine | undefined
+  let hasRunDry = false
+  const onBeforeExit = (): void => { hasRunDry = true }
   const onExit = (code: number): void => {
-    if (engine.state === 'EXITED' || (code !== ExitCode.OK && code !== UNSETTLED_TOP_LEVEL_AWAIT)) return
-    tell(`the process ended while the bus was ${engine.state}: nothing kept it alive`)
+    if (code !== ExitCode.OK && code !== UNSETTLED_TOP_LEVEL_AWAIT) return
+    const why = hasRunDry ? 'nothing kept it alive' : 'something called process.exit()'
+    tell(`the process ended while the bus was ${present?.state ?? 'being made'}: ${why}`)
     process.exitCode = ExitCode.SOFTWARE
   }
-  process.once('exit', onExit)
-  const code = await outcome(engine)
-  process.off('exit', onExit)
+  process.once('beforeExit', onBeforeExit).once('exit', onExit)
+  const code = await outcome(async () => {
+    present = typeof engine === 'function' ? await engine() : engine
+    if (!(present instanceof Engine)) throw new RegistrationRefused('runToExit: it needs an Engine: await app.register(engine), then runToExit(app.engine)')
+    return present
+  })
+  process.off('beforeExit', onBeforeExit).off('exit', onExit)
   process.exit(code)
 }
 
-async function outcome (engine: Engine): Promise<number> {
+let isRunning = false
+
+async function outcome (make: () => Promise<Engine>): Promise<number> {
+  let engine: Engine | undefined
   try {
+    engine = await make()
     await engine.start()
   } catch (error) {
     // An exit that was asked for while the bus started, e.g. by a signal, is not a failure.
-    if ((error as { code?: string }).code !== 'FST_KEEP_ENGINE_START_CANCELLED') {
-      const exit = engine.exit().catch(() => {})
+    if (engine === undefined || (error as { code?: string }).code !== 'FST_KEEP_ENGINE_START_CANCELLED') {
       tellFailure('cannot start', error)
-      await exit
+      await engine?.exit().catch(() => {})
       return exitCodeOf(error)
     }
   }

@@ -41,6 +41,11 @@ export class Bus {
     return this.#state
   }
 
+  /** Whether nothing was started, and nobody has asked for it: STOPPED, and no transition under way or about to be. */
+  get isAtRest (): boolean {
+    return this.#state === 'STOPPED' && this.#starting === undefined && this.#stopping === undefined && this.#exiting === undefined
+  }
+
   /**
    * Adds a listener to a channel and returns the function that takes it away again. A listener that is subscribed
    * already gets the new options and is still called once. One that is subscribed during a publish does not run in it.
@@ -95,11 +100,13 @@ export class Bus {
   /**
    * Publishes a {@link LogEntry} on `log`. A log listener that fails disturbs nobody: its failure goes to the
    * diagnostics channel `fastkeep:engine:log-failed`.
+   *
+   * @param code a stable name of the event, e.g. `FST_KEEP_ENGINE_STATE`
    */
-  log (message: string, level: LogLevel = 'info', error?: unknown): void {
+  log (message: string, level: LogLevel = 'info', error?: unknown, code?: string): void {
     const channel = this.#channels.get('log')
     if (channel === undefined) return
-    const entry: LogEntry = error === undefined ? { message, level } : { message, level, error }
+    const entry: LogEntry = { message, level, ...error === undefined ? {} : { error }, ...code === undefined ? {} : { code } }
     for (const subscription of channel.subscriptions) {
       if (!subscription.isActive) continue
       try {
@@ -125,11 +132,9 @@ export class Bus {
     if (this.#state !== 'STOPPED' || this.#starting !== undefined || this.#exiting !== undefined) {
       return Promise.reject(new IllegalTransition('start', this.#state === 'STARTED' ? 'about to stop' : this.#state))
     }
-    this.#starting = inNextTurn(() => this.#runStart()).finally(() => {
-      this.#starting = undefined
-      this.#cancelledBy = undefined
-    })
-    return this.#starting
+    const starting = inNextTurn(() => this.#runStart()).finally(() => { if (this.#starting === starting) this.#settled() })
+    this.#starting = starting
+    return starting
   }
 
   /**
@@ -165,7 +170,7 @@ export class Bus {
     if (refusal !== undefined) return Promise.reject(refusal)
     if (this.#graceful !== undefined) return this.#graceful
     if (this.#state !== 'STARTED' || this.#stopping !== undefined) return Promise.reject(new IllegalTransition('be graceful', this.#state))
-    this.log('Bus graceful')
+    this.log('Bus graceful', 'info', undefined, 'FST_KEEP_ENGINE_GRACEFUL')
     this.#graceful = inNextTurn(() => this.#publishInTransition('graceful')).finally(() => { this.#graceful = undefined })
     return this.#graceful
   }
@@ -231,8 +236,9 @@ export class Bus {
   #stop (by: 'stop' | 'exit'): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping
     if (this.#starting === undefined && this.#state !== 'STARTED') return Promise.resolve()
-    this.#stopping = inNextTurn(() => this.#cancelStartThenStop(by)).finally(() => { this.#stopping = undefined })
-    return this.#stopping
+    const stopping = inNextTurn(() => this.#cancelStartThenStop(by)).finally(() => { if (this.#stopping === stopping) this.#settled() })
+    this.#stopping = stopping
+    return stopping
   }
 
   async #cancelStartThenStop (by: string): Promise<void> {
@@ -312,15 +318,23 @@ export class Bus {
 
   /** Says at once what the caller hears only after the listeners that still run. */
   #reported (failure: ListenerFailure): ListenerFailure {
-    this.log(`Listener of "${failure.channel}" failed: ${failure.message}`, 'error', failure)
+    this.log(`Listener of "${failure.channel}" failed: ${failure.message}`, 'error', failure, failure.code)
     return failure
+  }
+
+  #settled (): void {
+    this.#starting = undefined
+    this.#stopping = undefined
+    this.#cancelledBy = undefined
   }
 
   #enter (state: State): void {
     const from = this.#state
     if (!TRANSITIONS[from].includes(state)) throw new IllegalTransition(`become ${state}`, from)
     this.#state = state
-    this.log(`Bus ${state}`)
+    // Before anybody hears of it, and asks for the next transition.
+    if (state === 'STOPPED') this.#settled()
+    this.log(`Bus ${state}`, 'info', undefined, 'FST_KEEP_ENGINE_STATE')
     stateChanged.publish({ bus: this, from, to: state })
     this.#waiters.entered(state)
   }

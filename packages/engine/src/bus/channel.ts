@@ -1,4 +1,5 @@
-import { ListenerTimeout } from '../errors.js'
+import { boolean, integer, optionChecker, string, type Rule } from '@fastkeep/options'
+import { ListenerInvalid, ListenerTimeout } from '../errors.js'
 import { ListenerFailure } from './channel-failures.js'
 
 export type Listener<Args extends unknown[] = unknown[]> = (...args: Args) => unknown
@@ -42,6 +43,7 @@ export class Channel {
 
   /** Adds a listener; one that is there already takes the new options and place. */
   add (listener: Listener, options: SubscribeOptions): () => void {
+    checkSubscription(this.name, listener, options)
     if (options.signal?.aborted === true) return () => {}
     this.remove(listener)
     const subscription: Subscription = {
@@ -95,6 +97,21 @@ export class Channel {
     this.#subscriptions = this.#subscriptions.filter(other => other !== subscription)
     return true
   }
+}
+
+const RULES = {
+  priority: { expected: 'a number', accepts: value => Number.isFinite(value) },
+  once: boolean,
+  name: string(),
+  signal: { expected: 'an AbortSignal', accepts: value => value instanceof AbortSignal },
+  timeout: integer(1, 2 ** 31 - 1, 'ms'),
+} satisfies Record<string, Rule>
+
+const checkOptions = optionChecker('engine')
+
+function checkSubscription (channel: string, listener: unknown, options: SubscribeOptions): void {
+  if (typeof listener !== 'function') throw new ListenerInvalid(channel, listener === null ? 'null' : typeof listener)
+  checkOptions(options, RULES)
 }
 
 export function isThenable (value: unknown): value is PromiseLike<unknown> {

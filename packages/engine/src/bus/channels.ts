@@ -4,6 +4,8 @@ export interface LogEntry {
   message: string
   level: LogLevel
   error?: unknown
+  /** A stable name of the event. */
+  code?: string
 }
 
 /**

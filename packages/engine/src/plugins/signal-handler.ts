@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { nearest } from '@fastkeep/options'
 import { type Engine } from '../engine.js'
-import { UnknownSignal } from '../errors.js'
+import { SignalListenerInvalid, UnknownSignal } from '../errors.js'
 
 /**
  * - `exit`: drain, stop, exit; asked for again, see {@link SignalHandler}
@@ -68,16 +68,20 @@ export class SignalHandler {
   constructor (engine: Engine, signals: SignalMap = {}) {
     this.#engine = engine
     this.#map = { ...(process.platform === 'win32' ? WINDOWS_SIGNALS : DEFAULT_SIGNALS) }
-    for (const [signal, listener] of Object.entries(signals)) this.setHandler(signal as NodeJS.Signals, listener)
+    for (const [signal, listener] of Object.entries(signals)) {
+      if (listener !== undefined) this.setHandler(signal as NodeJS.Signals, listener)
+    }
   }
 
   /**
    * Says what a signal does.
    *
-   * @throws `FST_KEEP_ENGINE_SIGNAL_UNKNOWN` for a name that this platform does not have or that cannot be caught
+   * @throws `FST_KEEP_ENGINE_SIGNAL_UNKNOWN` for a name that this platform does not have or that cannot be caught,
+   * `FST_KEEP_ENGINE_SIGNAL_LISTENER` for what is neither an action nor a function
    */
   setHandler (signal: NodeJS.Signals, listener: SignalListener): void {
     assertCatchable(signal)
+    assertListener(signal, listener)
     this.#map[signal] = listener
     if (this.#isSubscribed && !this.#installed.has(signal)) this.#install(signal)
   }
@@ -152,6 +156,14 @@ export class SignalHandler {
   #report (signal: NodeJS.Signals, outcome: Promise<unknown>): void {
     outcome.catch((error: unknown) => this.#engine.log(`${signal} failed: ${String(error)}`, 'error', error))
   }
+}
+
+const ACTIONS: readonly SignalAction[] = ['exit', 'quit', 'graceful', 'reload', 'restart', 'hangup', 'ignore']
+
+function assertListener (signal: string, listener: unknown): void {
+  if (typeof listener === 'function' || (ACTIONS as readonly unknown[]).includes(listener)) return
+  const meant = typeof listener === 'string' ? nearest(listener, ACTIONS) : undefined
+  throw new SignalListenerInvalid(signal, ACTIONS.join(', '), meant === undefined ? '' : `, did you mean "${meant}"?`)
 }
 
 function assertCatchable (signal: string): void {

@@ -13,8 +13,8 @@ interface TrackedSocket extends Socket {
 
 /** A request that was cut because the drain deadline had passed. */
 export interface CutRequest {
-  readonly method: string
-  readonly url: string
+  /** Method and URL; of one that had not arrived whole, that. */
+  readonly request: string
   /** ms since the request began. */
   readonly age: number
 }
@@ -74,7 +74,8 @@ export class Http1Drain {
 
   /** Ends the connections on which no request is under way, those that never sent a byte included. */
   closeIdle (): void {
-    this.#server.closeIdleConnections?.()
+    // Node takes an answer for given as soon as its end was called, however much of it still waits for a slow reader.
+    if (![...this.#connections].some(isFlushing)) this.#server.closeIdleConnections?.()
     for (const socket of this.#connections) {
       if (socket.bytesRead === 0 && !socket.destroyed) socket.destroy()
     }
@@ -82,17 +83,30 @@ export class Http1Drain {
 
   /** Ends all connections and tells which requests that cut. */
   cut (): CutRequest[] {
+    this.closeIdle()
     const requests: CutRequest[] = []
     for (const socket of this.#connections) {
+      const age = Math.round(performance.now() - (socket[latestStart] ?? performance.now()))
       const response = socket[latestResponse]
       if (response !== undefined && !response.writableFinished) {
-        const { method = '', url = '' } = response.req
-        requests.push({ method, url, age: Math.round(performance.now() - (socket[latestStart] ?? 0)) })
+        requests.push({ request: `${response.req.method ?? ''} ${response.req.url ?? ''}`, age })
+      } else if (hasParser(socket) && !socket.destroyed) {
+        requests.push({ request: 'a request that had not arrived whole', age })
       }
       socket.destroy()
     }
     return requests
   }
+}
+
+function isFlushing (socket: TrackedSocket): boolean {
+  const response = socket[latestResponse]
+  return response !== undefined && response.writableEnded && !response.writableFinished && !socket.destroyed
+}
+
+/** Whether HTTP is still spoken on a connection: after an upgrade it has no parser. */
+function hasParser (socket: Socket & { parser?: unknown }): boolean {
+  return socket.parser !== undefined && socket.parser !== null
 }
 
 function noteRequest (request: IncomingMessage, response: ServerResponse): void {

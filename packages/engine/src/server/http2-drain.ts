@@ -8,7 +8,7 @@ import { type CutRequest } from './http1-drain.js'
  */
 export class Http2Drain {
   readonly #sessions = new Set<ServerHttp2Session>()
-  readonly #streams = new Map<ServerHttp2Stream, { method: string, url: string, start: number }>()
+  readonly #streams = new Map<ServerHttp2Stream, { request: string, start: number }>()
   #isDraining = false
 
   constructor (server: NetServer) {
@@ -18,7 +18,7 @@ export class Http2Drain {
       if (this.#isDraining) session.close()
     })
     server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders & { ':method'?: string, ':path'?: string }) => {
-      this.#streams.set(stream, { method: headers[':method'] ?? '', url: headers[':path'] ?? '', start: performance.now() })
+      this.#streams.set(stream, { request: `${headers[':method'] ?? ''} ${headers[':path'] ?? ''}`, start: performance.now() })
       stream.once('close', () => this.#streams.delete(stream))
     })
   }
@@ -32,6 +32,6 @@ export class Http2Drain {
   cut (): CutRequest[] {
     const requests = [...this.#streams.values()]
     for (const session of this.#sessions) session.destroy()
-    return requests.map(({ method, url, start }) => ({ method, url, age: Math.round(performance.now() - start) }))
+    return requests.map(({ request, start }) => ({ request, age: Math.round(performance.now() - start) }))
   }
 }

@@ -1,24 +1,12 @@
 import net, { type Server as NetServer, type Socket } from 'node:net'
 import { resolve } from 'node:path'
-import { type FastifyInstance, type FastifyListenOptions } from 'fastify'
+import { type FastifyInstance } from 'fastify'
 import { resolveHost, urlOf, type Address } from './address.js'
 import { Http1Drain, type CutRequest } from './http1-drain.js'
 import { Http2Drain } from './http2-drain.js'
 import { type HandedSocket, type InheritedSockets } from './inherited-sockets.js'
+import { mergeListenOptions, type ListenOptions } from './listen-options.js'
 import { Listener } from './listener.js'
-
-export interface ListenOptions extends Omit<FastifyListenOptions, 'host' | 'port'> {
-  /** TCP port; 0 lets the system choose one. Default 0. */
-  port?: number
-  /** An address, a name (all its addresses are bound), or several. Default `127.0.0.1`. */
-  host?: string | readonly string[]
-  /** A unix socket, instead of host and port. A stale one is replaced, the socket is removed at the end. */
-  path?: string
-  /** Permissions of the unix socket. Default 0o600: this user only. */
-  mode?: number
-  /** The `FileDescriptorName=` of the systemd socket that this app takes. Default: all of them. */
-  socketName?: string
-}
 
 /**
  * One Fastify instance and its sockets. Binding and listening are two steps; the server accepts on several addresses
@@ -36,10 +24,21 @@ export class ServedApp {
   /** Done when the last connection of all of them is closed. */
   #closedServers: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
+  #hasListened = false
+  /** Fastify waits for its server to listen without the bus having asked it to. */
+  #isAwaited = false
+  #onServerListen: (options: ListenOptions) => Promise<void>
 
-  constructor (app: FastifyInstance, options: ListenOptions) {
+  /** @param start brings the bus up, for a Fastify that comes to listen by itself */
+  constructor (app: FastifyInstance, options: ListenOptions, start: () => Promise<void>) {
     this.app = app
     this.#options = options
+    this.#onServerListen = listenOptions => this.#startFromServer(listenOptions, start)
+    const { server } = app
+    server.listen = ((listenOptions: ListenOptions) => {
+      this.#onServerListen(listenOptions).catch((error: Error) => { if (server.listenerCount('error') > 0) server.emit('error', error) })
+      return server
+    }) as typeof server.listen
     this.#listen = app.listen.bind(app) as FastifyInstance['listen']
     this.#close = app.close.bind(app) as () => Promise<void>
     this.#http1 = new Http1Drain(app.server)
@@ -48,6 +47,11 @@ export class ServedApp {
 
   get isClosed (): boolean {
     return this.#closed !== undefined
+  }
+
+  /** Fastify listens once in its life. */
+  get hasListened (): boolean {
+    return this.#hasListened
   }
 
   get connections (): number {
@@ -71,21 +75,27 @@ export class ServedApp {
   }
 
   setListenOptions (options: ListenOptions): void {
-    this.#options = { ...this.#options, ...options }
+    this.#options = mergeListenOptions(this.#options, options)
   }
 
   /** Takes all addresses or none. With port 0 the first address gets a free one and the others the same. */
   async bind (inherited: InheritedSockets): Promise<void> {
     this.#listeners = inherited.takeActivated(this.#options.socketName)
     if (this.#listeners.length > 0) return
+    const missing: unknown[] = []
     try {
       let samePort = 0
-      for (const wanted of await this.#addresses()) {
+      for (const { isOptional, ...wanted } of await this.#addresses()) {
         const address = 'path' in wanted ? wanted : { ...wanted, port: wanted.port === 0 ? samePort : wanted.port }
-        const listener = inherited.takeHanded(address) ?? await Listener.bind(address)
+        const listener = inherited.takeHanded(address) ?? await Listener.bind(address).catch((error: unknown) => {
+          if (!isOptional || !isNotThere(error)) throw error
+          missing.push(error)
+        })
+        if (listener === undefined) continue
         this.#listeners.push(listener)
         if (!('path' in listener.address)) samePort = listener.address.port
       }
+      if (this.#listeners.length === 0) throw missing[0]
     } catch (error) {
       this.release()
       throw error
@@ -106,6 +116,7 @@ export class ServedApp {
   async listen (): Promise<void> {
     const [main, ...others] = this.#listeners as [Listener, ...Listener[]]
     const { server } = this.app
+    this.#hasListened = true
     await this.#throughFastify(() => main.listen(server, this.#options.backlog))
     this.#accepting = [server]
     for (const listener of others) {
@@ -146,33 +157,49 @@ export class ServedApp {
     return this.#closed
   }
 
-  async #addresses (): Promise<Address[]> {
-    const { host = '127.0.0.1', port = 0, path, readableAll = false, writableAll = false } = this.#options
+  /** Of a name's several addresses those are optional that the machine turns out not to have, e.g. ::1 of localhost. */
+  async #addresses (): Promise<Array<Address & { isOptional: boolean }>> {
+    const { host = '127.0.0.1', port = 0, path, ipv6Only = false, readableAll = false, writableAll = false } = this.#options
     const { mode = 0o600 | (readableAll ? 0o044 : 0) | (writableAll ? 0o022 : 0) } = this.#options
-    if (path !== undefined) return [{ path: resolve(path), mode }]
-    const hosts = typeof host === 'string' ? [host] : host
-    const resolved = new Set((await Promise.all(hosts.map(resolveHost))).flat())
-    return [...resolved].map(address => ({ host: address, port, ipv6Only: address === '::' && resolved.has('0.0.0.0') }))
+    if (path !== undefined) return [{ path: resolve(path), mode, isOptional: false }]
+    const resolved = new Map<string, boolean>()
+    for (const name of [host].flat()) {
+      for (const address of await resolveHost(name)) resolved.set(address, address !== name)
+    }
+    return [...resolved].map(([address, isOptional]) => ({
+      host: address, port, isOptional, ipv6Only: ipv6Only || (address === '::' && resolved.has('0.0.0.0')),
+    }))
   }
 
   /** Fastify calls `server.listen()` once, with options that would bind anew; it gets our socket instead. */
   async #throughFastify (listen: () => Promise<void>): Promise<void> {
-    const { server } = this.app
+    if (this.#isAwaited) return await listen()
     let listening: Promise<void> | undefined
-    server.listen = () => {
+    this.#onServerListen = () => {
       listening = listen()
-      listening.catch((error: Error) => { if (server.listenerCount('error') > 0) server.emit('error', error) })
-      return server
+      return listening
     }
     try {
       // Any address but the name localhost, for which Fastify would start a second server.
-      await this.#listen({ ...this.#options, path: undefined, host: '127.0.0.1', port: 0 } as FastifyListenOptions)
+      const { backlog: _backlog, path: _path, mode: _mode, socketName: _socketName, ...options } = this.#options
+      await this.#listen({ ...options, host: '127.0.0.1', port: 0 })
     } catch (error) {
       // Fastify heard the socket's own error; ours says what to do.
       await listening
       throw error
-    } finally {
-      Reflect.deleteProperty(server, 'listen')
     }
   }
+
+  /** Fastify's own `listen`, called before ours was in its place, has come to its server: the bus takes over from there. */
+  async #startFromServer (options: ListenOptions, start: () => Promise<void>): Promise<void> {
+    this.#isAwaited = true
+    this.setListenOptions(options)
+    await start()
+  }
+}
+
+/** The machine does not have the address, or not its family. */
+function isNotThere (error: unknown): boolean {
+  const { code } = (error as { cause?: NodeJS.ErrnoException }).cause ?? {}
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT'
 }

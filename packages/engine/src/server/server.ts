@@ -1,12 +1,14 @@
+import { lchownSync } from 'node:fs'
 import { type FastifyInstance } from 'fastify'
+import { type Bus } from '../bus/bus.js'
+import { AppRefused, DrainDeadlineExceeded } from '../errors.js'
 import { predecessor } from '../supervisor/predecessor.js'
 import { takeInherited } from '../systemd/socket-activation.js'
-import { type Bus } from '../bus/bus.js'
-import { DrainDeadlineExceeded } from '../errors.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
 import { type CutRequest } from './http1-drain.js'
-import { type HandedSocket, InheritedSockets } from './inherited-sockets.js'
-import { ServedApp, type ListenOptions } from './served-app.js'
+import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
+import { type ListenOptions } from './listen-options.js'
+import { ServedApp } from './served-app.js'
 
 export interface ServerDrainOptions extends DrainOptions {
   /**
@@ -19,17 +21,31 @@ export interface ServerDrainOptions extends DrainOptions {
 /** ms. Below what process managers wait before they kill: systemd 90 s, Kubernetes 30 s. */
 export const DEFAULT_DRAIN = { idleWindow: 5_000, deadline: 25_000 } as const satisfies DrainOptions
 
-/** Those that this process was started with; whoever binds first takes what is his. */
-const inherited = new InheritedSockets(takeInherited(), predecessor?.note.sockets ?? [])
+/** Makes a Fastify instance, for an engine that starts more than once: Fastify cannot open again what was closed. */
+export type AppFactory = () => FastifyInstance | Promise<FastifyInstance>
+
+interface Source {
+  readonly make: AppFactory | undefined
+  readonly options: ListenOptions
+  served: ServedApp | undefined
+}
 
 const UNIT = { name: 'Server' } as const
+
+let inherited: InheritedSockets | undefined
+
+/** Those that this process was started with; whoever binds first takes what is his. */
+function inheritedSockets (): InheritedSockets {
+  inherited ??= new InheritedSockets(takeInherited(), predecessor?.note.sockets ?? [])
+  return inherited
+}
 
 /**
  * The HTTP servers of an engine: bound at `start` 75, accepting at 80, drained at `stop` 20, and their apps closed at 60.
  */
 export class Server {
   readonly #bus: Bus
-  readonly #apps = new Set<ServedApp>()
+  readonly #sources = new Set<Source>()
   readonly #drainListeners = new Set<DrainListener>()
   readonly #drainOptions: ServerDrainOptions
   #isHandedOver = false
@@ -37,19 +53,21 @@ export class Server {
   #hurry = new AbortController()
 
   constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}) {
+    const { idleWindow = DEFAULT_DRAIN.idleWindow, deadline = DEFAULT_DRAIN.deadline, restartIdleWindow } = drainOptions
     this.#bus = bus
-    this.#drainOptions = { ...DEFAULT_DRAIN, ...drainOptions }
+    this.#drainOptions = { idleWindow, deadline, ...restartIdleWindow === undefined ? {} : { restartIdleWindow } }
     bus.subscribe('start', () => this.#ready(), { ...UNIT, priority: 20 })
     bus.subscribe('start', () => this.#bind(), { ...UNIT, priority: 75 })
     bus.subscribe('start', () => this.#listen(), { ...UNIT, priority: 80 })
     bus.subscribe('stop', () => this.#drain(), { ...UNIT, priority: 20 })
     // Of no unit: after a failed start too, the apps are closed after whatever was started on them.
-    bus.subscribe('stop', () => this.#close(), { priority: 60 })
+    bus.subscribe('stop', () => this.#closeApps(app => app.hasListened), { name: 'app.close()', priority: 60 })
+    bus.subscribe('exit', () => this.#closeApps(() => true), { name: 'app.close()', priority: 60 })
   }
 
   /** The bound addresses as URLs, e.g. `['https://127.0.0.1:8443']`; empty while nothing is bound. */
   get urls (): string[] {
-    return [...this.#apps].flatMap(app => app.urls)
+    return this.#apps.flatMap(app => app.urls)
   }
 
   /** Aborts when the drain begins: streams and server-sent events should end then. */
@@ -59,27 +77,28 @@ export class Server {
 
   /** Open connections, upgraded ones included. */
   get connections (): number {
-    let count = 0
-    for (const app of this.#apps) count += app.connections
-    return count
+    return this.#apps.reduce((count, app) => count + app.connections, 0)
   }
 
   /** What a successor of this process needs to listen on the same sockets. */
   get sockets (): HandedSocket[] {
-    return [...this.#apps].flatMap(app => app.sockets)
+    return this.#apps.flatMap(app => app.sockets)
   }
 
-  /** The sockets are a successor's as well from now on: the drain gives clients the time that they were told. */
-  handOver (): void {
-    this.#isHandedOver = true
-    for (const app of this.#apps) app.handOver()
-  }
-
-  /** Takes an app into the life of the bus. */
-  add (app: FastifyInstance, options: ListenOptions = {}): ServedApp {
-    const served = new ServedApp(app, options)
-    this.#apps.add(served)
-    return served
+  /**
+   * Takes an app, or what makes one at each start, into the life of the bus.
+   *
+   * @throws `FST_KEEP_ENGINE_APP_REFUSED` on an engine that has started
+   */
+  add (app: FastifyInstance, options?: ListenOptions): ServedApp
+  add (app: AppFactory, options?: ListenOptions): undefined
+  add (app: FastifyInstance | AppFactory, options: ListenOptions = {}): ServedApp | undefined {
+    if (!this.#bus.isAtRest) throw new AppRefused(`an app cannot join an engine that is ${this.#bus.state}; add it before the start`)
+    const source: Source = typeof app === 'function'
+      ? { make: app, options, served: undefined }
+      : { make: undefined, options, served: this.#serve(app, options) }
+    this.#sources.add(source)
+    return source.served
   }
 
   /**
@@ -99,46 +118,81 @@ export class Server {
     this.#hurry.abort()
   }
 
+  /** The sockets are a successor's as well from now on: the drain gives clients the time that they were told. */
+  handOver (): void {
+    this.#isHandedOver = true
+    for (const app of this.#apps) app.handOver()
+  }
+
+  /** Gives the unix sockets to another user: after the drop of privileges this process could not remove them. */
+  giveSocketsTo (uid: number, gid: number): void {
+    for (const { address } of this.sockets) if ('path' in address) lchownSync(address.path, uid, gid)
+  }
+
   /** Drains and closes one app while the others go on; the bus does this for all of them in `stop`. */
   async close (served: ServedApp): Promise<void> {
-    this.#apps.delete(served)
     await this.#drainApps([served], [])
+    this.forget(served)
     await served.close()
   }
 
-  /** Whether an app is the only one that is left. */
+  /** The app was closed by its owner. */
+  forget (served: ServedApp): void {
+    for (const source of this.#sources) if (source.served === served) this.#sources.delete(source)
+  }
+
+  /** Whether no other app is served. */
   isLast (served: ServedApp): boolean {
-    return this.#apps.has(served) && this.#apps.size === 1
+    return [...this.#sources].every(source => source.served === served)
+  }
+
+  #serve (app: FastifyInstance, options: ListenOptions): ServedApp {
+    return new ServedApp(app, options, () => this.#bus.start())
+  }
+
+  get #apps (): ServedApp[] {
+    return [...this.#sources].flatMap(({ served }) => served ?? [])
   }
 
   async #ready (): Promise<void> {
-    for (const { app } of this.#apps) await app.ready()
+    for (const source of this.#sources) {
+      if (source.served === undefined || source.served.isClosed) {
+        if (source.make === undefined) {
+          throw new AppRefused('the app was closed, and Fastify cannot open it again; give engine.server.add() a function that makes one')
+        }
+        source.served = this.#serve(await source.make(), source.options)
+      }
+      await source.served.app.ready()
+    }
   }
 
   async #bind (): Promise<void> {
-    for (const app of this.#apps) await app.bind(inherited)
-    for (const socket of inherited.closeRest()) this.#bus.log(`Closed an inherited socket that nothing listens on: ${socket}`, 'warn')
+    const sockets = inheritedSockets()
+    for (const app of this.#apps) await app.bind(sockets)
+    for (const socket of sockets.closeRest()) this.#bus.log(`Closed an inherited socket that nothing listens on: ${socket}`, 'warn')
   }
 
   async #listen (): Promise<void> {
     if (this.#draining.signal.aborted) this.#draining = new AbortController()
     if (this.#hurry.signal.aborted) this.#hurry = new AbortController()
     for (const app of this.#apps) await app.listen()
-    for (const url of this.urls) this.#bus.log(`Serving on ${url}`)
+    for (const url of this.urls) this.#bus.log(`Serving on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
   }
 
   async #drain (): Promise<void> {
     this.#draining.abort()
-    await this.#drainApps([...this.#apps], [...this.#drainListeners])
+    await this.#drainApps(this.#apps, [...this.#drainListeners])
   }
 
   async #drainApps (apps: readonly ServedApp[], listeners: readonly DrainListener[]): Promise<void> {
     const options = this.#isHandedOver ? this.#restartDrain(apps) : this.#drainOptions
     const requests = await drain(apps, listeners, options, this.#hurry.signal)
-    for (const { method, url, age } of requests) {
-      this.#bus.log(`Cut by the drain deadline: ${method} ${url}, begun ${age} ms before`, 'warn')
+    for (const { request, age } of requests) {
+      this.#bus.log(`Cut by the end of the drain: ${request}, begun ${age} ms before`, 'warn', undefined, 'FST_KEEP_ENGINE_CUT')
     }
-    if (requests.length > 0) throw deadlineError(requests, this.#hurry.signal.aborted ? 0 : options.deadline)
+    if (requests.length > 0) {
+      throw deadlineError(requests, this.#hurry.signal.aborted ? 'a second signal' : `the drain deadline of ${options.deadline} ms`)
+    }
   }
 
   #restartDrain (apps: readonly ServedApp[]): DrainOptions {
@@ -146,14 +200,17 @@ export class Server {
     return { idleWindow: restartIdleWindow, deadline: restartIdleWindow + deadline }
   }
 
-  async #close (): Promise<void> {
-    for (const app of this.#apps) await app.close()
-    this.#apps.clear()
+  /** All of them, whatever fails; what was bound and has not listened gives its address back. */
+  async #closeApps (isMeant: (app: ServedApp) => boolean): Promise<void> {
+    const outcomes = await Promise.allSettled(this.#apps.map(async app => isMeant(app) ? app.close() : app.release()))
+    const errors = outcomes.flatMap(outcome => outcome.status === 'rejected' ? [outcome.reason as Error] : [])
+    if (errors.length === 1) throw errors[0]
+    if (errors.length > 1) throw new AggregateError(errors, errors.map(({ message }) => message).join('; '))
   }
 }
 
-function deadlineError (requests: readonly CutRequest[], deadline: number): Error {
-  const named = requests.slice(0, 5).map(({ method, url }) => `${method} ${url}`).join(', ')
+function deadlineError (requests: readonly CutRequest[], what: string): Error {
+  const named = requests.slice(0, 5).map(({ request }) => request).join(', ')
   const count = requests.length === 1 ? '1 request' : `${requests.length} requests`
-  return new DrainDeadlineExceeded(deadline, count, requests.length > 5 ? `${named}, ...` : named)
+  return new DrainDeadlineExceeded(what, count, requests.length > 5 ? `${named}, ...` : named)
 }
