@@ -42,7 +42,9 @@ async function service (t: Test, env: NodeJS.ProcessEnv = {}): Promise<Service> 
     restart: async generation => {
       deploy(generation)
       process.kill(present, 'SIGHUP')
-      present = Number((await first.match(new RegExp(`serving (\\d+) generation ${generation} on`)))[1])
+      const [line, pid] = await first.match(new RegExp(`serving (\\d+) generation ${generation} on|error: .*`))
+      if (pid === undefined) throw new Error(line)
+      present = Number(pid)
       return present
     },
   }
@@ -90,12 +92,12 @@ test('a request that is under way is answered by the old version, the next one b
 })
 
 test('a successor that throws, fails to start, or is not ready in time changes nothing, and the log says why', async t => {
-  for (const [generation, why] of [
-    ['throws', /the restart failed, this process goes on serving: the successor ended with code 1/],
-    ['fails', /the successor says: "start" failed in anonymous: no database for this version/],
-    ['hangs', /the successor was not ready within 1500 ms/],
+  for (const [generation, why, TIMEOUT] of [
+    ['throws', /the restart failed, this process goes on serving: the successor ended with code 1/, '60000'],
+    ['fails', /the successor says: "start" failed in anonymous: no database for this version/, '60000'],
+    ['hangs', /the successor was not ready within 1500 ms/, '1500'],
   ] as const) {
-    const { first, port, pid, deploy } = await service(t, { TIMEOUT: '1500' })
+    const { first, port, pid, deploy } = await service(t, { TIMEOUT })
     deploy(generation)
     process.kill(pid(), 'SIGUSR2')
     await first.match(why)

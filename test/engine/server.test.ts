@@ -253,7 +253,7 @@ test('a plugin of the app that fails ends the start with its own error', async t
 test('bad options and bad places are refused with a code and the key named', async t => {
   const register = async (options: object): Promise<void> => { await Fastify().register(engine, options) }
   await t.rejects(register({ prot: 80 }), { code: 'FST_KEEP_ENGINE_OPTION_UNKNOWN', exitCode: 78, message: 'engine: unknown option "prot", did you mean "port"?' })
-  await t.rejects(register({ port: '80' }), { code: 'FST_KEEP_ENGINE_OPTION_INVALID', message: /"port" must be a whole number of TCP ports from 0 to 65535, got "80"/ })
+  await t.rejects(register({ port: '80' }), { code: 'FST_KEEP_ENGINE_OPTION_INVALID', message: /"port" must be a whole number from 0 to 65535 \(TCP ports\), got "80"/ })
   await t.rejects(register({ host: [] }), { code: 'FST_KEEP_ENGINE_OPTION_INVALID' })
   await t.rejects(register({ drain: { idleWidow: 5 } }), { message: /unknown option "drain\.idleWidow", did you mean "idleWindow"/ })
   await t.rejects(register({ engine: new Engine(), drain: {} }), { code: 'FST_KEEP_ENGINE_REGISTRATION_REFUSED' })

@@ -119,7 +119,7 @@ test('a socket that another process has put in place of ours is not removed', as
 })
 
 test('path beside port or host is refused', async t => {
-  await t.rejects(async () => { await Fastify().register(engine, { path: '/tmp/x.sock', port: 80 }) }, { code: 'FST_KEEP_ENGINE_REGISTRATION_REFUSED' })
+  await t.rejects(async () => { await Fastify().register(engine, { path: '/tmp/x.sock', port: 80 }) }, { code: 'FST_KEEP_ENGINE_CONFIG_CONTRADICTION' })
 })
 
 test('socket activation: the service answers on the socket that it was given, whatever port it asks for', async t => {

@@ -3,6 +3,8 @@ import { integer, nested, optionChecker, type Rule } from '@fastkeep/options'
 import { Bus } from './bus/bus.js'
 import { type Listener, type SubscribeOptions } from './bus/channel.js'
 import { type Channels } from './bus/channels.js'
+import { describeConfig, type DescribedOption } from './config/describe.js'
+import { type EffectiveOption } from './config/resolve.js'
 import { Server, type ServerDrainOptions } from './server/server.js'
 import { Handover } from './supervisor/handover.js'
 
@@ -34,6 +36,8 @@ const checkOptions = optionChecker('engine')
  */
 export class Engine extends Bus {
   readonly server: Server
+  /** The options in force, as {@link loadConfig} told them; empty for an engine that was made in code alone. */
+  effective: readonly EffectiveOption[] = []
   /** What a restart in place hands over, besides the sockets. */
   readonly handover: Handover
   #tick: (() => void) | undefined
@@ -84,6 +88,11 @@ export class Engine extends Bus {
       keptAlive.port1.close()
     }
     await this.exit()
+  }
+
+  /** The options in force, each with where it comes from; secrets are redacted. */
+  describe (): DescribedOption[] {
+    return describeConfig(this.effective)
   }
 
   override async start (): Promise<void> {

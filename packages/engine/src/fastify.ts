@@ -1,12 +1,20 @@
 import fp from 'fastify-plugin'
-import { type FastifyInstance, type FastifyListenOptions } from 'fastify'
-import { optionChecker, type Rule } from '@fastkeep/options'
+import { type FastifyInstance } from 'fastify'
+import { boolean, optionChecker, type Rule } from '@fastkeep/options'
+import { joinLife } from './app-life.js'
 import { type LogEntry } from './bus/channels.js'
-import { Engine, ENGINE_RULES, type EngineOptions } from './engine.js'
-import { IllegalTransition, RegistrationRefused } from './errors.js'
-import { SignalHandler, type SignalMap } from './plugins/signal-handler.js'
-import { ADDRESS_RULES, checkListenOptions, type ListenOptions } from './server/listen-options.js'
-import { type ServedApp } from './server/served-app.js'
+import { loadConfig, type ConfigControl } from './config/load-config.js'
+import { OPTIONS, rulesOf, type ConfigOptions } from './config/options.js'
+import { Engine } from './engine.js'
+import { RegistrationRefused } from './errors.js'
+import { Autoreloader } from './plugins/autoreloader.js'
+import { CrashPolicy } from './plugins/crash-policy.js'
+import { Daemonizer, DEFAULT_DAEMON_TIMEOUT, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
+import { DropPrivileges } from './plugins/drop-privileges.js'
+import { PIDFile } from './plugins/pid-file.js'
+import { SignalHandler } from './plugins/signal-handler.js'
+import { checkListenOptions } from './server/listen-options.js'
+import { Handover } from './supervisor/handover.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,11 +22,9 @@ declare module 'fastify' {
   }
 }
 
-export interface EnginePluginOptions extends EngineOptions, Pick<ListenOptions, 'port' | 'host' | 'path' | 'mode' | 'socketName'> {
-  /** An engine to join, for several apps on one. Default: a new one. */
+export interface EnginePluginOptions extends ConfigOptions, ConfigControl {
+  /** An engine to join, for several apps on one; it has its own options. Default: a new one. */
   engine?: Engine
-  /** Which signals do what, beside the defaults; `false`: none are handled. Default: see the README's table. */
-  signals?: boolean | SignalMap
 }
 
 const signals: Rule = {
@@ -26,99 +32,111 @@ const signals: Rule = {
   accepts: value => typeof value === 'boolean' || (typeof value === 'object' && value !== null && !Array.isArray(value)),
 }
 
-const RULES = {
-  ...ENGINE_RULES,
-  ...ADDRESS_RULES,
+const RULES: Record<string, Rule> = {
+  ...rulesOf(OPTIONS),
   engine: { expected: 'an Engine', accepts: value => value instanceof Engine },
+  environment: boolean,
+  lock: boolean,
+  // SignalHandler says more about what is wrong with one of them.
   signals,
-} satisfies Record<string, Rule>
+}
 
 const checkOptions = optionChecker('engine')
 
 /**
- * Puts a Fastify instance on a process bus: decorates `app.engine`, has SIGTERM and SIGINT stop it, drains it before it
- * closes. `app.listen()`, `app.close()`, `engine.start()` and `engine.exit()` all go through the bus, whichever comes
- * first.
+ * Puts a Fastify instance on a process bus: decorates `app.engine`, handles signals, drains the app before it closes.
+ * `app.listen()`, `app.close()`, `engine.start()` and `engine.exit()` all go through the bus, whichever comes first.
  *
- * @throws `FST_KEEP_ENGINE_OPTION_UNKNOWN`, `FST_KEEP_ENGINE_OPTION_INVALID`, `FST_KEEP_ENGINE_REGISTRATION_REFUSED`
+ * Options come from code, from the environment (`FASTKEEP_*`), and from the file that `config` or `FASTKEEP_CONFIG`
+ * names; code beats the environment, the environment beats the file.
+ *
+ * With `daemon` this is the launch: it must be the first registration, and in the process that launches the daemon it
+ * never resolves.
+ *
+ * @throws `FST_KEEP_ENGINE_OPTION_UNKNOWN`, `FST_KEEP_ENGINE_OPTION_INVALID`, `FST_KEEP_ENGINE_REGISTRATION_REFUSED`,
+ * `FST_KEEP_ENGINE_CONFIG_...`, `FST_KEEP_ENGINE_DAEMON_...`
  * @example
  * await app.register(engine, { port: 8080 })
  * await runToExit(app.engine)
  */
 async function enginePlugin (app: FastifyInstance, options: EnginePluginOptions): Promise<void> {
   checkOptions(options, RULES)
-  const { engine: joined, signals, drain, restartTimeout, ...address } = options
-  checkListenOptions(address)
-  assertOnlyOfItsOwn(options)
-  if (app.hasDecorator('engine')) throw new RegistrationRefused('engine: this app has an engine already: register it once, at the root')
-  if (Object.getPrototypeOf(app) !== Object.prototype) throw new RegistrationRefused('engine: register it at the root of the app, not inside a scope')
+  assertPlace(app)
+  if (options.engine !== undefined) return join(app, options.engine, withoutOwn(options))
 
-  const engine = joined ?? new Engine({ ...drain === undefined ? {} : { drain }, ...restartTimeout === undefined ? {} : { restartTimeout } })
+  const { options: config, effective } = await loadConfig(options)
+  if (config.daemon !== undefined && config.daemon !== false) await launch(app, config.daemon)
+  const { drain, restartTimeout } = config
+  const engine = new Engine({ ...drain === undefined ? {} : { drain }, ...restartTimeout === undefined ? {} : { restartTimeout } })
+  engine.effective = effective
+  subscribePlugins(engine, config)
+  join(app, engine, config)
+}
+
+function join (app: FastifyInstance, engine: Engine, { port, host, path, mode, socketName }: ConfigOptions): void {
+  const address = Object.fromEntries(Object.entries({ port, host, path, mode, socketName }).filter(([, value]) => value !== undefined))
+  checkListenOptions(address)
   const served = engine.server.add(app, address)
   app.decorate('engine', engine)
   engine.subscribe('log', entry => writeTo(app, entry))
-  if (signals !== false && joined === undefined) {
-    new SignalHandler(engine, typeof signals === 'object' ? signals : {}).subscribe()
-  }
   joinLife(app, engine, served)
 }
 
-/** An engine that exists was given these when it was made. */
-function assertOnlyOfItsOwn (options: EnginePluginOptions): void {
-  if (options.engine === undefined) return
-  for (const key of ['drain', 'restartTimeout', 'signals'] as const) {
-    if (options[key] === undefined || options[key] === false) continue
+function subscribePlugins (engine: Engine, config: ConfigOptions): void {
+  const { signals, crash, autoreload, daemon, pidFile, user, group, umask, logFiles, mustRead } = config
+  if (signals !== false) new SignalHandler(engine, typeof signals === 'object' ? signals : {}).subscribe()
+  if (crash !== false) new CrashPolicy(engine, typeof crash === 'object' ? crash : {}).subscribe()
+  if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
+  if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
+  if (pidFile !== undefined) handedOver(engine, pidFile).subscribe()
+  if (user !== undefined) {
+    const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
+    new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()
+  } else if (group !== undefined || logFiles !== undefined || mustRead !== undefined) {
+    throw new RegistrationRefused('engine: the options "group", "logFiles" and "mustRead" say how privileges are dropped to a "user", and there is none')
+  } else if (umask !== undefined) {
+    engine.subscribe('start', () => { process.umask(umask) }, { priority: 77, name: 'umask' })
+  }
+}
+
+/** A PID file that passes from process to process in a restart. */
+function handedOver (engine: Engine, path: string): PIDFile {
+  const inheritedFd = Handover.inherited('pidFile')
+  const pidFile = new PIDFile(engine, path, inheritedFd === undefined ? {} : { inheritedFd })
+  engine.handover.keep('pidFile', {
+    get fd () { return pidFile.fd },
+    takeBack: () => pidFile.claim(),
+  })
+  return pidFile
+}
+
+/** What is registered before would be opened in the launcher as well as in the daemon. */
+async function launch (app: FastifyInstance, daemon: true | DaemonOptions): Promise<void> {
+  const others = app.printPlugins().split('\n').filter(line => /^[├└]── /.test(line) && !/^... (bound _after|@fastkeep\/engine) /.test(line))
+  if (others.length > 0) {
+    throw new RegistrationRefused(`engine: with the option "daemon" it must be registered before anything else, there was ${(others[0] as string).slice(4)}`)
+  }
+  const options = daemon === true ? {} : daemon
+  const { pluginTimeout = 0 } = app.initialConfig
+  const { timeout = DEFAULT_DAEMON_TIMEOUT } = options
+  // Fastify gives up on a plugin after its own time; the launcher must have an answer before.
+  await launchDaemon({ ...options, timeout: pluginTimeout === 0 ? timeout : Math.min(timeout, Math.max(1, pluginTimeout - 500)) })
+}
+
+function assertPlace (app: FastifyInstance): void {
+  if (app.hasDecorator('engine')) throw new RegistrationRefused('engine: this app has an engine already: register it once, at the root')
+  if (Object.getPrototypeOf(app) !== Object.prototype) throw new RegistrationRefused('engine: register it at the root of the app, not inside a scope')
+}
+
+const OF_AN_APP = new Set(['engine', 'port', 'host', 'path', 'mode', 'socketName'])
+
+/** An engine that exists was given all but the address when it was made. */
+function withoutOwn (options: EnginePluginOptions): EnginePluginOptions {
+  for (const [key, value] of Object.entries(options)) {
+    if (OF_AN_APP.has(key) || value === undefined || value === false) continue
     throw new RegistrationRefused(`engine: the options "engine" and "${key}" contradict each other: an engine that exists has its own`)
   }
-}
-
-/** Has Fastify's own `listen` and `close` go through the bus, and the bus through them. */
-function joinLife (app: FastifyInstance, engine: Engine, served: ServedApp): void {
-  const listen = async (options: FastifyListenOptions): Promise<string> => {
-    if (!engine.isAtRest || served.isClosed) throw new IllegalTransition('listen', served.isClosed ? 'done with this app: it was closed' : engine.state)
-    const { cb: _callback, ...listenOptions } = options as FastifyListenOptions & { cb?: unknown }
-    checkListenOptions(listenOptions)
-    served.setListenOptions(listenOptions)
-    if (listenOptions.signal?.aborted === true) {
-      await app.close()
-      return ''
-    }
-    await engine.start()
-    return served.urls[0] as string
-  }
-  const close = async (): Promise<void> => {
-    if (engine.state === 'STARTED' && !engine.server.isLast(served)) return await engine.server.close(served)
-    if (!engine.isAtRest && engine.state !== 'EXITED') return await exitOrClose(engine, served)
-    const isLast = engine.server.isLast(served)
-    engine.server.forget(served)
-    await served.close()
-    if (isLast) await engine.exit()
-  }
-  Object.assign(app, { listen: withCallback(listen), close: withCallback(close) })
-}
-
-/** A stop listener may close its app: it was drained, and an exit would wait for that very listener. */
-async function exitOrClose (engine: Engine, served: ServedApp): Promise<void> {
-  try {
-    await engine.exit()
-  } catch (error) {
-    const isReentrant = (error as { code?: string }).code === 'FST_KEEP_ENGINE_REENTRANT_TRANSITION'
-    if (!isReentrant || (engine.state !== 'STOPPING' && engine.state !== 'EXITING')) throw error
-    await served.close()
-  }
-}
-
-type Callback = (error: Error | null, result?: unknown) => void
-
-/** Fastify's methods take a callback or return a promise. */
-function withCallback<Options> (method: (options: Options) => Promise<unknown>) {
-  return (...args: unknown[]): Promise<unknown> | undefined => {
-    const callback = args.find(arg => typeof arg === 'function') as Callback | undefined
-    const [options = {}] = args.filter(arg => typeof arg !== 'function')
-    const promise = method(options as Options)
-    if (callback === undefined) return promise
-    promise.then(result => callback(null, result), (error: Error) => callback(error))
-  }
+  return options
 }
 
 function writeTo (app: FastifyInstance, { message, level, error, code }: LogEntry): void {
