@@ -157,7 +157,8 @@ test('a route without a WebSocket handler opens no socket, whatever the method',
     const headers = method === 'POST' ? { 'Content-Type': 'application/json', 'Content-Length': '1000' } : {}
     t.equal((await refusal(port, path, { Origin: origin, ...headers }, method)).status, 404, `${method} ${path}`)
   }
-  t.equal((await refusal(port, '/nowhere', { Origin: origin })).status, 404)
+  t.match(await refusal(port, '/nowhere', { Origin: origin }), { status: 404, headers: { connection: 'close' } })
+  t.match(await refusal(port, '/page', { Origin: origin }), { status: 404, headers: { connection: 'close' } })
 })
 
 test('HTTP requests are answered as without the plugin', async t => {

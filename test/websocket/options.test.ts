@@ -18,6 +18,7 @@ test('wrong options stop the boot and name key, value and the nearest valid one'
     [{ maxPayload: 0 }, /"maxPayload" must be a whole number of bytes from 1/],
     [{ maxBufferedBytes: '1 MB' }, /"maxBufferedBytes" .* got "1 MB"/],
     [{ closeDeadline: Infinity }, /"closeDeadline" must be a whole number of ms/],
+    [{ handshakeTimeout: 0 }, /"handshakeTimeout" must be a whole number of ms from 1/],
     [{ authenticate: true }, /"authenticate" must be a function/],
     [{ origin: 'same-orign' }, /did you mean "same-origin"/],
     [{ origin: '*' }, /"origin" must be "same-origin", an array/],

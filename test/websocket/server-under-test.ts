@@ -104,6 +104,9 @@ export function frame (opcode: number, payload: string | Buffer, { fin = true, r
   return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | rsv | opcode, 0x80 | bytes.length]), mask, masked])
 }
 
+/** An unmasked frame, which no client may send: it brings an `error` event. */
+export const malformedFrame = Buffer.from([0x81, 0x01, 0x61])
+
 /** All that the server has sent on a raw connection, as soon as the pattern is in it. */
 export async function received (socket: Socket, pattern: RegExp): Promise<string> {
   let text = ''

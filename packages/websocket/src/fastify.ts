@@ -11,7 +11,7 @@ import { type GuardedWebSocket } from './socket.js'
 export interface FastkeepWebSocket {
   /**
    * Sends a message to every socket of this process that has subscribed to the topic: a string as text, bytes as binary.
-   * A socket that has more than `maxBufferedBytes` waiting is closed with 1013 instead.
+   * A socket that has more than `maxBufferedBytes` waiting is closed with 1013 instead, as by its own `send`.
    *
    * Returns the number of sockets that it was handed to. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID and
    * FST_KEEP_WEBSOCKET_MESSAGE_INVALID.

@@ -1,3 +1,4 @@
+import { errorMonitor } from 'node:events'
 import type { WebSocket } from 'ws'
 
 export interface GuardedListenersOptions {
@@ -5,9 +6,9 @@ export interface GuardedListenersOptions {
   maxHeldMessages: number
   /** Bytes that may wait for the first listener. */
   maxHeldBytes: number
-  /** More came than may wait. What was held is gone, and nothing is delivered any more. */
+  /** More came than may wait. What was held is gone, and no message, ping or pong is delivered any more. */
   onExcess: () => void
-  /** A listener threw or rejected. Nothing is delivered any more. */
+  /** A listener threw or rejected. No message, ping or pong is delivered any more. */
   onFailure: (error: unknown) => void
 }
 
@@ -18,7 +19,10 @@ export interface GuardedListeners {
   fail (error: unknown): void
 }
 
-const GUARDED_EVENTS: ReadonlySet<string | symbol> = new Set(['message', 'ping', 'pong', 'close'])
+const GUARDED_EVENTS: ReadonlySet<string | symbol> = new Set(['message', 'ping', 'pong', 'close', 'error'])
+
+/** These end a socket, and reach all its listeners even if some have failed: those that free what it holds are among them. */
+const LAST_EVENTS: ReadonlySet<string | symbol> = new Set(['close', 'error', errorMonitor])
 
 /**
  * Makes two promises for the listeners of a socket, by taking the place of its `emit`:
@@ -49,13 +53,13 @@ export function guardListeners (socket: WebSocket, options: GuardedListenersOpti
       waiting.push(args)
       return
     }
-    held = undefined
-    hasFailed = true
+    stop()
     options.onExcess()
   }
 
   function deliver (event: string | symbol, args: unknown[]): void {
     for (const listener of socket.rawListeners(event)) {
+      if (hasFailed && !LAST_EVENTS.has(event)) return
       try {
         const result: unknown = Reflect.apply(listener, socket, args)
         if (result instanceof Promise) result.catch(fail)
@@ -65,17 +69,22 @@ export function guardListeners (socket: WebSocket, options: GuardedListenersOpti
     }
   }
 
-  function fail (error: unknown): void {
+  function stop (): void {
     hasFailed = true
+    held = undefined
+  }
+
+  function fail (error: unknown): void {
+    stop()
     options.onFailure(error)
   }
 
   socket.on('newListener', releaseSoon)
   socket.emit = (event: string | symbol, ...args: unknown[]): boolean => {
     if (!GUARDED_EVENTS.has(event)) return Reflect.apply(emit, socket, [event, ...args])
-    if (event !== 'message') deliver(event, args)
-    else if (held !== undefined) hold(args, held)
-    else if (!hasFailed) deliver(event, args)
+    if (event === 'error') deliver(errorMonitor, args)
+    if (event === 'message' && held !== undefined) hold(args, held)
+    else deliver(event, args)
     return true
   }
   return { release, fail }

@@ -27,8 +27,6 @@ export function handshakeGuard (rules: HandshakeRules): preParsingAsyncHookHandl
   return async function guardHandshake (request, reply) {
     if (!request.ws) return
     try {
-      // For this guard's refusals and for those of later hooks: the connection of an upgrade serves no second request.
-      reply.header('connection', 'close')
       if (rules.isDraining()) throw new ShuttingDown()
       checkHandshakeHeaders(request, reply)
       await checkOrigin(request, isRightOrigin, rules.authenticate !== undefined)
@@ -41,12 +39,11 @@ export function handshakeGuard (rules: HandshakeRules): preParsingAsyncHookHandl
 }
 
 /** The guard of a route that serves HTTP only, where @fastify/websocket would open a socket only to close it. */
-export const refuseUpgrade: preParsingHookHandler = (request, reply, payload, done) => {
+export const refuseUpgrade: preParsingHookHandler = (request, _reply, payload, done) => {
   if (!request.ws) {
     done(null, payload)
     return
   }
-  reply.header('connection', 'close')
   const error = new NoWebSocketHere()
   reportRefusal(request, error)
   done(error)

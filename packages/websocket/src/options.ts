@@ -17,10 +17,12 @@ export interface WebSocketPluginOptions {
   authenticate?: Authenticate
   /** Bytes of the largest message; a larger one closes the socket with 1009. Default 65,536. */
   maxPayload?: number
-  /** Bytes that may wait for a slow reader when something is published to it; more closes it with 1013. Default 1,048,576. */
+  /** Bytes that may wait for a slow reader when something is sent to it; more closes it with 1013. Default 1,048,576. */
   maxBufferedBytes?: number
   /** Time in ms that a peer has to answer a close of ours before its connection is cut. Default 1,500. */
   closeDeadline?: number
+  /** Time in ms that a handshake may take, `authenticate` included, before its connection is cut. Default 10,000. */
+  handshakeTimeout?: number
 }
 
 /** The route option `wsOptions`: what is not given is the plugin's. */
@@ -38,6 +40,7 @@ const DEFAULTS = {
   maxPayload: 64 * 1024,
   maxBufferedBytes: 1024 * 1024,
   closeDeadline: 1_500,
+  handshakeTimeout: 10_000,
 } as const
 
 const checkOptions = optionChecker('websocket')
@@ -57,6 +60,7 @@ const pluginRules = {
   maxPayload: integer(1, 2 ** 30, 'bytes'),
   maxBufferedBytes: integer(1, 2 ** 30, 'bytes'),
   closeDeadline: integer(1, 600_000, 'ms'),
+  handshakeTimeout: integer(1, 600_000, 'ms'),
 }
 
 const routeRules = { wsOptions: nested({ origin, authenticate: authenticateOrFalse }) }

@@ -3,22 +3,34 @@ import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
-import { adopt, closeSlowReader, onSocketError } from './adopt.js'
+import { adopt, onSocketError } from './adopt.js'
 import { createDrain, type DrainingEngine } from './drain.js'
 import { RouteOptionsMisplaced } from './errors.js'
 import { type FastkeepWebSocket, type GuardedWebSocketHandler } from './fastify.js'
 import { handshakeGuard, refuseUpgrade } from './handshake.js'
 import { resolveOptions, resolveRouteOptions, type WebSocketPluginOptions } from './options.js'
+import { report } from './report.js'
 import { type Peer } from './socket.js'
 import { Topics } from './topics.js'
 import { Upgrades } from './upgrades.js'
 
 const websocketPlugin: FastifyPluginAsync<WebSocketPluginOptions> = async (app, given) => {
   const options = resolveOptions(given)
-  const { maxPayload, maxBufferedBytes, closeDeadline } = options
+  const { maxPayload, maxBufferedBytes, closeDeadline, handshakeTimeout } = options
   const peers = new WeakMap<FastifyRequest, Peer>()
-  const upgrades = new Upgrades(app.server as Server)
-  const topics = new Topics({ maxBufferedBytes, onSlowReader: socket => closeSlowReader(socket, closeDeadline, app.log) })
+  const upgrades = new Upgrades(app.server as Server, {
+    handshakeTimeout,
+    onTimeout: () => report(app.log, 'warn', 'refused', { code: 'FST_KEEP_WEBSOCKET_HANDSHAKE_TIMEOUT', handshakeTimeout },
+      `WebSocket refused: its handshake took longer than ${handshakeTimeout} ms`),
+  })
+  const topics = new Topics()
+
+  // @fastify/websocket makes the response to an upgrade and shows it to nobody but `routing`.
+  const routing = app.routing.bind(app)
+  app.routing = (request, response) => {
+    upgrades.answering(request, response)
+    routing(request, response)
+  }
 
   // Before @fastify/websocket adds its own: it must wrap what this one has made of the route.
   app.addHook('onRoute', guardRoute)
@@ -71,7 +83,7 @@ const websocketPlugin: FastifyPluginAsync<WebSocketPluginOptions> = async (app, 
 
   function serve (handler: GuardedWebSocketHandler) {
     return async function serveSocket (this: FastifyInstance, rawSocket: WebSocket, request: FastifyRequest): Promise<void> {
-      const { socket, release, fail } = adopt(rawSocket, { peer: peers.get(request), topics, maxPayload, closeDeadline, log: request.log })
+      const { socket, release, fail } = adopt(rawSocket, { peer: peers.get(request), topics, maxPayload, maxBufferedBytes, closeDeadline, log: request.log })
       try {
         await handler.call(this, socket, request)
         release()

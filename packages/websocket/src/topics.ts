@@ -3,22 +3,10 @@ import { type GuardedWebSocket } from './socket.js'
 
 const MAX_TOPIC_LENGTH = 256
 
-export interface TopicsOptions {
-  /** Bytes that may wait to be sent to a socket when something is published to it. */
-  maxBufferedBytes: number
-  /** A socket has more than that waiting: its peer is not reading. It was sent nothing. */
-  onSlowReader: (socket: GuardedWebSocket) => void
-}
-
 /** Who has subscribed to what, in this process. */
 export class Topics {
   readonly #subscribers = new Map<string, Set<GuardedWebSocket>>()
   readonly #topics = new Map<GuardedWebSocket, Set<string>>()
-  readonly #options: TopicsOptions
-
-  constructor (options: TopicsOptions) {
-    this.#options = options
-  }
 
   subscribe (socket: GuardedWebSocket, topic: string): void {
     checkTopic(topic)
@@ -42,12 +30,9 @@ export class Topics {
     const data = binary ? message : Buffer.from(message)
     let count = 0
     for (const socket of this.subscribers(topic)) {
-      if (socket.bufferedAmount > this.#options.maxBufferedBytes) {
-        this.#options.onSlowReader(socket)
-        continue
-      }
       socket.send(data, { binary })
-      count++
+      // `send` closes a slow reader instead.
+      if (socket.readyState === socket.OPEN) count++
     }
     return count
   }

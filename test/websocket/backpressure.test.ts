@@ -1,0 +1,25 @@
+import { test } from 'tap'
+import { closing, open, serve } from './server-under-test.js'
+
+test('a peer that does not read what a handler sends it is closed with 1013, and the send is told', async t => {
+  const errors: Error[] = []
+  let most = 0
+  const server = await serve(t, { maxPayload: 1024 * 1024, maxBufferedBytes: 65_536, closeDeadline: 60_000 }, app => {
+    app.get('/', { websocket: true }, socket => {
+      socket.on('message', data => {
+        socket.send(data, error => { if (error != null) errors.push(error) })
+        if (socket.readyState === socket.OPEN) most = Math.max(most, socket.bufferedAmount)
+      })
+    })
+  })
+  const client = await open(t, server, '/')
+  client.pause()
+  const message = 'x'.repeat(1024 * 1024)
+  while (errors.length === 0) await new Promise(resolve => client.send(message, resolve))
+  t.match(errors[0], { message: /not open/ })
+  t.ok(most <= 65_536 + message.length + 16, `at most the mark and one message wait, was ${most}`)
+  const end = closing(client)
+  client.resume()
+  t.same(await end, { code: 1013, reason: 'too slow' })
+  t.match(server.log.filter(line => line.code === 'FST_KEEP_WEBSOCKET_SLOW_READER'), [{ closeCode: 1013 }])
+})
