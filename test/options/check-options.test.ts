@@ -48,13 +48,45 @@ test('a value out of range is named with its range and unit', async t => {
   }
 })
 
+test('the error reads well for measures and for other things', async t => {
+  t.equal(integer(1, 9, 'ms').expected, 'a whole number of ms from 1 to 9')
+  t.equal(integer(0, 65_535, 'TCP ports').expected, 'a whole number from 0 to 65535 (TCP ports)')
+})
+
+test('of an array the entry at fault is shown with its index, and its nearest valid value', async t => {
+  const names = { names: arrayOf(string('a name', /^[a-z]+$/)), modes: arrayOf(oneOf(['lax', 'strict'])) }
+  t.throws(() => checkOptions({ names: ['a', '*.b', '?'] }, names), { message: /"names" must be an array, .* a name, got "\*\.b" at index 1$/ })
+  t.throws(() => checkOptions({ modes: ['lax', 'stict'] }, names), { message: /got "stict" at index 1, did you mean "strict"\?$/ })
+  t.throws(() => checkOptions({ names: [['a']] }, names), { message: /got an array of 1 at index 0$/ })
+  t.throws(() => checkOptions({ names: [] }, names), { message: /got an array of 0$/ })
+  t.throws(() => checkOptions({ names: 'a' }, names), { message: /got "a"$/ })
+})
+
+test('an array with holes is refused', async t => {
+  for (const names of [Array<string>(1), ['a', , 'b']]) { // eslint-disable-line no-sparse-arrays
+    t.throws(() => checkOptions({ names }, { names: arrayOf(string()) }), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_INVALID', message: /got undefined at index [01]$/ })
+  }
+})
+
+test('a nested object is a plain one, since the entries of another would go unchecked', async t => {
+  class Cookie { path = 7 }
+  const refusals: ReadonlyArray<readonly [object, string]> = [
+    [new Map([['paht', '/']]), 'an instance of Map'], [new Cookie(), 'an instance of Cookie'], [new Date(), 'an instance of Date'],
+    [Object.create({ paht: '/' }) as object, 'an instance of Object'], [Object.create(Object.create(null) as object) as object, 'an instance of a class'],
+  ]
+  for (const [cookie, got] of refusals) {
+    t.throws(() => checkOptions({ cookie }, rules), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_INVALID', message: `some-package: option "cookie" must be an object of options, got ${got}` })
+  }
+  t.doesNotThrow(() => checkOptions({ cookie: Object.assign(Object.create(null) as object, { path: '/' }) }, rules))
+})
+
 test('a misspelt value is refused with the nearest valid one', async t => {
   t.throws(() => checkOptions({ mode: 'Stict' }, rules), { message: /must be "lax" or "strict" or false, got "Stict", did you mean "strict"\?/ })
 })
 
 test('a nested key is named with its path', async t => {
   t.throws(() => checkOptions({ cookie: { paht: '/' } }, rules), { message: /unknown option "cookie\.paht", did you mean "path"\?/ })
-  t.throws(() => checkOptions({ cookie: [] }, rules), { message: /option "cookie" must be an object, got an array of 0/ })
+  t.throws(() => checkOptions({ cookie: [] }, rules), { message: /option "cookie" must be an object of options, got an array of 0/ })
 })
 
 test('a secret is never shown', async t => {
@@ -63,8 +95,9 @@ test('a secret is never shown', async t => {
     t.fail('it must be refused')
   } catch (error) {
     t.notMatch(String(error), /hunter2/)
-    t.match(String(error), /option "keys" must be an array, not empty, of entries that are each 32 bytes in base64/)
+    t.match(String(error), /option "keys" must be an array, not empty, of entries that are each 32 bytes in base64, got a string \(not shown: it is secret\) at index 0/)
   }
+  t.throws(() => checkOptions({ keys: ['hunter2'] }, { keys: arrayOf(secret(string('long', /^.{44}$/))) }), { message: /got a string \(not shown: it is secret\) at index 0$/ })
   t.throws(() => checkOptions({ keys: 'hunter2' }, rules), { message: /got a string \(not shown: it is secret\)/ })
 })
 

@@ -31,12 +31,15 @@ test('values that a header does not know are refused', async t => {
     [{ referrerPolicy: 'no-refferer' }, /did you mean "no-referrer"/],
     [{ xFrameOptions: 'DENY\r\nSet-Cookie: a=b' }, /must be/],
     [{ originAgentCluster: true }, /must be "\?1"/],
-    [{ contentSecurityPolicy: true }, /must be false or an object, got true/],
+    [{ contentSecurityPolicy: true }, /must be false or an object of options, got true/],
     [{ contentSecurityPolicy: { directives: { imgSrc: "'self'" } } }, /must be null or an array of strings/],
     [{ contentSecurityPolicy: { directives: { imgSrc: [1] } } }, /must be null or an array of strings/],
     [{ strictTransportSecurity: { maxAge: '1' } }, /must be a whole number of seconds/],
     [{ strictTransportSecurity: { maxAge: -1 } }, /must be a whole number of seconds/],
     [{ permissionsPolicy: { camera: 'self' } }, /must be null or an array of strings/],
+    [{ permissionsPolicy: { camera: Array(1) } }, /must be null or an array of strings, got undefined at index 0/],
+    [{ contentSecurityPolicy: { directives: { imgSrc: ["'self'", , 1] } } }, /got undefined at index 1/], // eslint-disable-line no-sparse-arrays
+    [{ contentSecurityPolicy: { directives: new Map([['img-src', ['x']]]) } }, /"contentSecurityPolicy.directives" must be an object of options, got an instance of Map/],
   ]
   for (const [options, message] of refusals) {
     await t.rejects(register(options), { code: 'FST_KEEP_SECURE_HEADERS_OPTION_INVALID', message, exitCode: 78 })
@@ -61,6 +64,9 @@ test('sources that would not do what they seem to do are refused and explained',
     [{ upgradeInsecureRequests: ['1'] }, /takes no value: give \[\]/],
     [{ requireTrustedTypesFor: ['script'] }, /write "'script'"/],
     [{ webrtc: ["'allow'", "'block'"] }, /no more than 1/],
+    [{ imgSrc: ["'data:'"] }, /img-src cannot have "'data:'": write data: without quotes/],
+    [{ imgSrc: ['"https://img.example"'] }, /write https:\/\/img.example without quotes/],
+    [{ sandbox: ["'allow-forms'"] }, /write allow-forms without quotes/],
   ]
   for (const [directives, message] of refusals) {
     await t.rejects(csp(directives), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message, exitCode: 78 })
@@ -114,6 +120,22 @@ test('an allowlist of Permissions-Policy that the header cannot carry is refused
 test('preload is refused with what the preload list would not take', async t => {
   for (const options of [{ preload: true, maxAge: 31_535_999 }, { preload: true, includeSubDomains: false }]) {
     await t.rejects(register({ strictTransportSecurity: options }), { code: 'FST_KEEP_SECURE_HEADERS_HSTS_PRELOAD', exitCode: 78 })
+  }
+})
+
+test('an error names the package and the option, of a route with its path', async t => {
+  const refusals: ReadonlyArray<readonly [SecureHeadersOptions, string]> = [
+    [{ contentSecurityPolicy: { directives: { scriptSrc: ['self'] } } }, 'contentSecurityPolicy.directives.scriptSrc": script-src cannot have '],
+    [{ contentSecurityPolicy: { directives: { imgSrc: [], 'img-src': ["'self'"] } } }, 'contentSecurityPolicy.directives.imgSrc": img-src is empty'],
+    [{ contentSecurityPolicy: { directives: { sandbox: [], imgSrc: ['*'], 'img-src': ['*'] } } }, 'contentSecurityPolicy.directives": img-src is given twice'],
+    [{ permissionsPolicy: { camera: ['none'] } }, 'permissionsPolicy.camera" cannot have "none"'],
+    [{ strictTransportSecurity: { preload: true, maxAge: 1 } }, 'strictTransportSecurity": preload needs maxAge of at least 31536000 seconds'],
+  ]
+  const app = Fastify()
+  await app.register(secureHeaders)
+  for (const [options, rest] of refusals) {
+    await t.rejects(register(options), { message: `secure-headers: option "${rest}` })
+    t.throws(() => app.get('/', { secureHeaders: options }, async () => 'x'), { message: `secure-headers: option "secureHeaders.${rest}` })
   }
 })
 

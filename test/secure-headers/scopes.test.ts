@@ -57,6 +57,20 @@ test('a route inherits the plugin options and changes only what it names', async
   t.equal(sources(await ask(port, '/other'), 'script-src'), "'self'")
 })
 
+test('what is added to an array after it was checked reaches no policy', async t => {
+  const imgSrc = ["'self'"]
+  const camera = ['self']
+  const app = Fastify()
+  await app.register(secureHeaders, { contentSecurityPolicy: { directives: { imgSrc } }, permissionsPolicy: { camera } })
+  imgSrc.push('x; script-src *')
+  camera.push('x"), geolocation=*')
+  app.get('/', { secureHeaders: { xFrameOptions: 'SAMEORIGIN' } }, async () => 'x')
+  const answer = await ask(await listen(t, app))
+  t.equal(sources(answer, 'img-src'), "'self'")
+  t.match(answer.headers['permissions-policy'], 'camera=(self),')
+  t.notMatch(answer.headers['permissions-policy'], 'geolocation=*')
+})
+
 test('false on a route sends none of the headers and removes none', async t => {
   const app = Fastify()
   await app.register(secureHeaders)
@@ -132,7 +146,7 @@ test('a wrong route option is refused when the route is added, and named as such
   const app = Fastify()
   await app.register(secureHeaders)
   const refusals: ReadonlyArray<readonly [unknown, string, RegExp]> = [
-    [true, 'OPTION_INVALID', /"secureHeaders" must be false or an object, got true/],
+    [true, 'OPTION_INVALID', /"secureHeaders" must be false or an object of options, got true/],
     [null, 'OPTION_INVALID', /got null/],
     [{ hsst: false }, 'OPTION_UNKNOWN', /unknown option "secureHeaders.hsst"/],
     [{ xFrameOption: false }, 'OPTION_UNKNOWN', /did you mean "xFrameOptions"/],

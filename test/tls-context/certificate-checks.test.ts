@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { inspect } from 'node:util'
 import { createServerContext, type ServerContextOptions } from '@fastkeep/tls-context'
 import { test } from 'tap'
 import { needs } from '../programs.ts'
-import { lab, withYears } from './lab.ts'
+import { failureOf, lab, withYears } from './lab.ts'
 
 const code = (what: string) => `FST_KEEP_TLS_CONTEXT_${what}`
 
@@ -34,10 +34,40 @@ test('a file that is not there is named', async t => {
   t.throws(() => createServerContext({ cert, key: missing }), { code: code('FILE_NOT_FOUND'), exitCode: 78, message: new RegExp(`"key".* ${missing} `) })
 })
 
-test('a file that cannot be read is named', async t => {
-  const { cert } = await lab(t)
-  const directory = dirname(cert)
-  t.throws(() => createServerContext({ cert, key: directory }), { code: code('FILE_NOT_READABLE'), exitCode: 78, message: new RegExp(`${directory} .*EISDIR`) })
+test('a long path that leads nowhere is called a path, and may be a key, so it is not shown', async t => {
+  const { key } = await lab(t)
+  const path = '/srv/applications/production/certificates/letsencrypt/live/examplecom/fullchain'
+  t.throws(() => createServerContext({ cert: path, key }), { code: code('FILE_NOT_FOUND'), exitCode: 78, message: /"cert": no such file: the given text \(not shown/ })
+})
+
+test('a directory, a device and an empty file are called what they are', async t => {
+  const { cert, key } = await lab(t)
+  const [directory, empty, large] = [dirname(cert), `${dirname(cert)}/empty.pem`, `${dirname(cert)}/large.pem`]
+  writeFileSync(empty, '')
+  writeFileSync(large, 'x'.repeat(1_048_577))
+  t.throws(() => createServerContext({ cert, key: directory }), { code: code('FILE_NOT_READABLE'), exitCode: 78, message: new RegExp(`"key": ${directory} is a directory`) })
+  t.throws(() => createServerContext({ cert: '/dev/null', key }), { code: code('FILE_NOT_READABLE'), message: /\/dev\/null is not a regular file/ })
+  t.throws(() => createServerContext({ cert: large, key }), { code: code('FILE_NOT_READABLE'), message: /is larger than 1 MiB/ })
+  t.throws(() => createServerContext({ cert: empty, key }), { code: code('NOT_PEM'), message: new RegExp(`${empty} .* is empty`) })
+  t.throws(() => createServerContext({ cert, key: empty }), { code: code('NOT_PEM'), message: /is empty/ })
+})
+
+test('a link to a file is followed', async t => {
+  const { cert, key } = await lab(t)
+  symlinkSync(cert, `${cert}.link`)
+  symlinkSync(key, `${key}.link`)
+  t.same(createServerContext({ cert: `${cert}.link`, key: `${key}.link` }), createServerContext({ cert, key }))
+})
+
+test('a FIFO and an endless device are refused and not waited for', { skip: needs('mkfifo') }, async t => {
+  const { cert, key } = await lab(t)
+  const fifo = `${dirname(cert)}/fifo`
+  execFileSync('mkfifo', [fifo])
+  for (const endless of [fifo, '/dev/zero']) {
+    const environment = { CERT: cert, KEY: key, ENDLESS: endless }
+    t.equal(failureOf('tls.createServerContext({ cert: process.env.ENDLESS, key: process.env.KEY })', environment), code('FILE_NOT_READABLE'))
+    t.equal(failureOf('tls.createServerContext({ cert: process.env.CERT, key: process.env.ENDLESS })', environment), code('FILE_NOT_READABLE'))
+  }
 })
 
 test('what is not PEM is refused and says what was found instead', async t => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, type Server } from 'node:net'
 import { once } from 'node:events'
@@ -50,4 +51,25 @@ export function withYears (certPem: string, from: string, to: string): string {
   der.write(from, notBefore + 2)
   der.write(to, notBefore + 15 + 2)
   return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
+}
+
+/**
+ * The code of the error that a statement over `tls`, this package, throws; in a process of its own, since what waits
+ * for ever may stop a whole process. That counts as a failure after 10 s.
+ */
+export function failureOf (statement: string, environment: NodeJS.ProcessEnv): string {
+  const script = `import tls from '@fastkeep/tls-context'; try { ${statement} } catch (error) { console.log(error.code) }`
+  return execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: import.meta.dirname, encoding: 'utf8', timeout: 10_000, killSignal: 'SIGKILL', env: { ...process.env, NODE_OPTIONS: '', ...environment },
+  }).trim()
+}
+
+/** The exit status of a script in a process of its own. */
+export function exitStatus (script: string, environment: NodeJS.ProcessEnv): number {
+  try {
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: import.meta.dirname, stdio: 'ignore', env: { ...process.env, NODE_OPTIONS: '', ...environment } })
+    return 0
+  } catch (error) {
+    return (error as { status: number }).status
+  }
 }

@@ -1,6 +1,6 @@
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import { nearest } from './nearest.js'
-import { type Rule } from './rules.js'
+import { indexOfRefused, isPlainObject, type Rule } from './rules.js'
 
 export type OptionRules = Readonly<Record<string, Rule>>
 
@@ -43,8 +43,7 @@ export function optionChecker (packageName: string): CheckOptions {
       }
       if (value === undefined) continue
       if (!rule.accepts(value)) {
-        const hint = suggestion(value, rule.candidates ?? [])
-        throw withExitCode(new OptionInvalid(`${packageName}: option "${path + key}" must be ${rule.expected}, got ${shown(value, rule)}${hint}`))
+        throw withExitCode(new OptionInvalid(`${packageName}: option "${path + key}" must be ${rule.expected}, got ${refused(value, rule)}`))
       }
       if (rule.rules !== undefined) check(value as object, rule.rules, `${path}${key}.`)
     }
@@ -58,6 +57,16 @@ function suggestion (word: unknown, candidates: readonly string[]): string {
   return meant === undefined ? '' : `, did you mean "${meant}"?`
 }
 
+/** The value as the error shows it, of an array the first entry at fault. */
+function refused (value: unknown, rule: Rule): string {
+  const hint = suggestion(value, rule.candidates ?? [])
+  if (rule.entry === undefined || !Array.isArray(value)) return shown(value, rule) + hint
+  const index = indexOfRefused(value, rule.entry)
+  if (index === -1) return shown(value, rule)
+  const entry: unknown = value[index]
+  return `${shown(entry, rule)} at index ${index}${suggestion(entry, rule.entry.candidates ?? [])}`
+}
+
 function shown (value: unknown, rule: Rule): string {
   if (rule.isSecret === true) return `${kindOf(value)} (not shown: it is secret)`
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? value.slice(0, 80) + '...' : value)
@@ -66,10 +75,16 @@ function shown (value: unknown, rule: Rule): string {
 }
 
 function kindOf (value: unknown): string {
-  if (value === null) return 'null'
+  if (value === null || value === undefined) return String(value)
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (value instanceof Uint8Array) return `${value.length} bytes`
-  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
+  if (typeof value !== 'object') return `a ${typeof value}`
+  return isPlainObject(value) ? 'an object' : `an instance of ${classOf(value)}`
+}
+
+function classOf (value: object): string {
+  const { constructor } = Object.getPrototypeOf(value) as { constructor?: unknown }
+  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'a class'
 }
 
 function withExitCode<E extends Error> (error: E): E {

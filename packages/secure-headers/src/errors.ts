@@ -1,14 +1,14 @@
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 
 /** A Content-Security-Policy source that the directive cannot hold, or a directive given twice. */
-export const CspInvalid = configurationError('CSP', 'Content-Security-Policy: %s')
+export const CspInvalid = configurationError('CSP', 'secure-headers: option "%s": %s')
 
 /** `preload` with a `maxAge` or `includeSubDomains` that the preload list does not take. */
 export const HstsPreloadIneligible = configurationError('HSTS_PRELOAD',
-  'strictTransportSecurity: preload needs maxAge of at least %s seconds and includeSubDomains, got maxAge %s and includeSubDomains %s')
+  'secure-headers: option "%s": preload needs maxAge of at least %s seconds and includeSubDomains, got %s')
 
 /** An allowlist of Permissions-Policy that the header cannot carry. */
-export const PermissionsPolicyInvalid = configurationError('PERMISSIONS_POLICY', 'Permissions-Policy: "%s" cannot have %s: %s')
+export const PermissionsPolicyInvalid = configurationError('PERMISSIONS_POLICY', 'secure-headers: option "%s" cannot have %s: %s')
 
 /** The plugin was registered a second time in the same scope. */
 export const RegisteredTwice = configurationError('REGISTERED_TWICE',

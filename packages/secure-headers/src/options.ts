@@ -68,18 +68,21 @@ export function checkPluginOptions (options: SecureHeadersOptions): void {
   checkValues(options)
 }
 
+/** What the keys of the route option have before them in errors. */
+export const ROUTE_OPTION_PATH = 'secureHeaders.'
+
 /** The same for the route option, whose keys the errors name as `secureHeaders.<key>`. */
 export function checkRouteOption (option: SecureHeadersRouteOption): void {
   checkOptions({ secureHeaders: option }, { secureHeaders: falseOr(RULES) })
-  if (option !== false) checkValues(option)
+  if (option !== false) checkValues(option, ROUTE_OPTION_PATH)
 }
 
-function checkValues ({ contentSecurityPolicy, permissionsPolicy }: SecureHeadersOptions): void {
-  if (contentSecurityPolicy) checkContentSecurityPolicy(contentSecurityPolicy)
-  if (permissionsPolicy) checkPermissionsPolicy(permissionsPolicy)
+function checkValues ({ contentSecurityPolicy, permissionsPolicy }: SecureHeadersOptions, path = ''): void {
+  if (contentSecurityPolicy) checkContentSecurityPolicy(contentSecurityPolicy, `${path}contentSecurityPolicy`)
+  if (permissionsPolicy) checkPermissionsPolicy(permissionsPolicy, `${path}permissionsPolicy`)
 }
 
 function falseOr (rules: OptionRules): Rule {
   const object = nested(rules)
-  return { ...object, expected: 'false or an object', accepts: value => value === false || object.accepts(value) }
+  return { ...object, expected: `false or ${object.expected}`, accepts: value => value === false || object.accepts(value) }
 }

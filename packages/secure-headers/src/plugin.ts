@@ -1,7 +1,9 @@
 import { type FastifyInstance, type FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import * as errors from './errors.js'
-import { checkOptions, checkPluginOptions, checkRouteOption, type SecureHeadersOptions, type SecureHeadersRouteOption } from './options.js'
+import {
+  ROUTE_OPTION_PATH, checkOptions, checkPluginOptions, checkRouteOption, type SecureHeadersOptions, type SecureHeadersRouteOption,
+} from './options.js'
 import { DEFAULT_SETTINGS, compilePolicy, mergeSettings, type Policy, type Settings } from './policy.js'
 import { guardHead, nonceOf } from './response-head.js'
 
@@ -78,7 +80,7 @@ function addHooks (fastify: FastifyInstance): void {
     checkRouteOption(route.secureHeaders)
     const policy = route.secureHeaders === false
       ? null
-      : compilePolicy(mergeSettings(this[kScope]?.settings ?? DEFAULT_SETTINGS, route.secureHeaders))
+      : compilePolicy(mergeSettings(this[kScope]?.settings ?? DEFAULT_SETTINGS, route.secureHeaders, ROUTE_OPTION_PATH))
     route.config = { ...route.config, [kRoutePolicy]: policy } as typeof route.config
     hasRoutePolicies = true
   })

@@ -29,14 +29,16 @@ export const DEFAULT_SETTINGS: Settings = {
  * The inherited settings with checked options laid over them, directive by directive. A header that was off and gets
  * an object starts from the package's defaults.
  *
+ * @param path that the keys of `options` have before them in errors
  * @throws `FST_KEEP_SECURE_HEADERS_HSTS_PRELOAD` where the result asks for preload without what that needs
  */
-export function mergeSettings (inherited: Settings, options: SecureHeadersOptions): Settings {
+export function mergeSettings (inherited: Settings, options: SecureHeadersOptions, path = ''): Settings {
   return {
     contentSecurityPolicy: resolve(inherited.contentSecurityPolicy, options.contentSecurityPolicy,
       CONTENT_SECURITY_POLICY_DEFAULTS, mergeContentSecurityPolicy),
     strictTransportSecurity: resolve(inherited.strictTransportSecurity, options.strictTransportSecurity,
-      STRICT_TRANSPORT_SECURITY_DEFAULTS, mergeStrictTransportSecurity),
+      STRICT_TRANSPORT_SECURITY_DEFAULTS,
+      (base, given) => mergeStrictTransportSecurity(base, given, `${path}strictTransportSecurity`)),
     permissionsPolicy: resolve(inherited.permissionsPolicy, options.permissionsPolicy,
       PERMISSIONS_POLICY_DEFAULTS, mergePermissionsPolicy),
     fixedValues: mapFixedValues(option => options[option] ?? inherited.fixedValues[option]),

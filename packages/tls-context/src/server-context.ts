@@ -1,9 +1,9 @@
-import { SocketAddress } from 'node:net'
 import { createSecureContext, type SecureVersion } from 'node:tls'
 import { type X509Certificate } from 'node:crypto'
 import { oneOf, secret, string } from '@fastkeep/options'
 import { checkOptions, systemCode, tlsContextError } from './errors.js'
 import { profiles, type Profile, type ProfileName } from './profiles.js'
+import { namesOf } from './certificates/general-name.js'
 import { loadCertificates, loadPrivateKey, pemSource, type PemSource } from './certificates/load.js'
 import { subjectOf, validate, validityOf } from './certificates/validate.js'
 
@@ -120,16 +120,4 @@ function describe (leaf: X509Certificate): CertificateDescription {
     ...validityOf(leaf),
     fingerprint256: leaf.fingerprint256,
   }
-}
-
-/** Node gives the names as one text. A name with a comma or a quote in it is a JSON string there, its commas escaped. */
-function namesOf ({ subjectAltName }: X509Certificate): string[] {
-  const entries = subjectAltName?.split(', ') ?? []
-  return entries.flatMap(entry => {
-    const [type, ...rest] = entry.split(':')
-    const value = rest.join(':')
-    if (type === 'DNS') return [value.startsWith('"') ? JSON.parse(value) as string : value]
-    if (type === 'IP Address') return [value.includes(':') ? new SocketAddress({ address: value, family: 'ipv6' }).address : value]
-    return []
-  })
 }

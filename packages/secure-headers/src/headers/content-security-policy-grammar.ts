@@ -104,8 +104,12 @@ function sourceFault (grammar: DirectiveGrammar, source: string): string | undef
   return pattern.test(source) ? undefined : `it is not ${description}`
 }
 
-function keywordAdvice ({ keywords }: DirectiveGrammar, source: string): string {
+function keywordAdvice ({ keywords, words }: DirectiveGrammar, source: string): string {
+  const bare = source.replace(/['"]/g, '')
+  // A bare word is a host too, but in quotes it is rather a misspelt keyword.
+  const isPlainlyUnquoted = keywords.length === 0 || /[.:/*]/.test(bare)
+  if (isPlainlyUnquoted && words?.[0].test(bare) === true) return `write ${bare} without quotes`
   if (keywords.length === 0) return 'this directive has no quoted keywords'
-  const meant = nearest(`'${source.replace(/['"]/g, '')}'`, keywords)
+  const meant = nearest(`'${bare}'`, keywords)
   return meant === undefined ? `the keywords here are ${keywords.join(', ')}` : `did you mean "${meant}"?`
 }

@@ -1,6 +1,7 @@
-import { nested, type OptionRules, type Rule } from '@fastkeep/options'
+import { nested, type OptionRules } from '@fastkeep/options'
 import { CspInvalid } from '../errors.js'
 import { DIRECTIVES, sourceListFault, type CspDirective } from './content-security-policy-grammar.js'
+import { STRING_LIST } from './string-list.js'
 
 type CamelCase<Kebab extends string> =
   Kebab extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : Kebab
@@ -42,28 +43,27 @@ export const CONTENT_SECURITY_POLICY_DEFAULTS: ContentSecurityPolicy = {
   'upgrade-insecure-requests': [],
 }
 
-const SOURCES: Rule = {
-  expected: 'null or an array of strings',
-  accepts: value => value === null || (Array.isArray(value) && value.every(source => typeof source === 'string')),
-}
-
 const NAMES = new Map<string, CspDirective>(
   (Object.keys(DIRECTIVES) as CspDirective[]).flatMap(name => [[name, name], [camelCase(name), name]]))
 
 export const CONTENT_SECURITY_POLICY_RULES: OptionRules = {
-  directives: nested(Object.fromEntries([...NAMES.keys()].map(name => [name, SOURCES]))),
+  directives: nested(Object.fromEntries([...NAMES.keys()].map(name => [name, STRING_LIST]))),
 }
 
-/** Throws `FST_KEEP_SECURE_HEADERS_CSP` for sources that CSP3's grammar refuses and for a directive given twice. */
-export function checkContentSecurityPolicy ({ directives = {} }: ContentSecurityPolicyOptions): void {
+/**
+ * Throws `FST_KEEP_SECURE_HEADERS_CSP` for sources that CSP3's grammar refuses and for a directive given twice.
+ *
+ * @param path of the option, for the error
+ */
+export function checkContentSecurityPolicy ({ directives = {} }: ContentSecurityPolicyOptions, path: string): void {
   const seen = new Map<CspDirective, string>()
   for (const [key, sources] of givenDirectives(directives)) {
     const name = NAMES.get(key) as CspDirective
     const twin = seen.get(name)
-    if (twin !== undefined) throw new CspInvalid(`${name} is given twice, as "${twin}" and as "${key}"`)
+    if (twin !== undefined) throw new CspInvalid(`${path}.directives`, `${name} is given twice, as "${twin}" and as "${key}"`)
     seen.set(name, key)
     const fault = sources === null ? undefined : sourceListFault(name, sources)
-    if (fault !== undefined) throw new CspInvalid(fault)
+    if (fault !== undefined) throw new CspInvalid(`${path}.directives.${key}`, fault)
   }
 }
 
@@ -76,7 +76,8 @@ export function mergeContentSecurityPolicy (
   for (const [key, sources] of givenDirectives(directives)) {
     const name = NAMES.get(key) as CspDirective
     if (sources === null) merged.delete(name)
-    else merged.set(name, sources)
+    // A copy: what the caller adds to the array later is not checked any more.
+    else merged.set(name, [...sources])
   }
   return Object.fromEntries(merged)
 }

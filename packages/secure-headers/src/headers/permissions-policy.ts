@@ -1,5 +1,6 @@
-import { type OptionRules, type Rule } from '@fastkeep/options'
+import { type OptionRules } from '@fastkeep/options'
 import { PermissionsPolicyInvalid } from '../errors.js'
+import { STRING_LIST } from './string-list.js'
 
 /**
  * The features that browsers know and have not given up, after `http.headers.Permissions-Policy` of
@@ -62,22 +63,21 @@ export const PERMISSIONS_POLICY_DEFAULTS: PermissionsPolicy = {
   unload: [],
 }
 
-const ALLOWLIST: Rule = {
-  expected: 'null or an array of strings',
-  accepts: value => value === null || (Array.isArray(value) && value.every(entry => typeof entry === 'string')),
-}
-
-export const PERMISSIONS_POLICY_RULES: OptionRules = Object.fromEntries(FEATURES.map(feature => [feature, ALLOWLIST]))
+export const PERMISSIONS_POLICY_RULES: OptionRules = Object.fromEntries(FEATURES.map(feature => [feature, STRING_LIST]))
 
 const ORIGIN = /^https?:\/\/(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?$/
 
-/** Throws `FST_KEEP_SECURE_HEADERS_PERMISSIONS_POLICY` for an allowlist that the header cannot carry. */
-export function checkPermissionsPolicy (options: PermissionsPolicyOptions): void {
+/**
+ * Throws `FST_KEEP_SECURE_HEADERS_PERMISSIONS_POLICY` for an allowlist that the header cannot carry.
+ *
+ * @param path of the option, for the error
+ */
+export function checkPermissionsPolicy (options: PermissionsPolicyOptions, path: string): void {
   for (const [feature, allowlist] of Object.entries(options)) {
     for (const entry of allowlist ?? []) {
       if (entry === '*' && allowlist?.length === 1) continue
       if (entry === 'self' || ORIGIN.test(entry)) continue
-      throw new PermissionsPolicyInvalid(feature, JSON.stringify(entry), advice(entry))
+      throw new PermissionsPolicyInvalid(`${path}.${feature}`, JSON.stringify(entry), advice(entry))
     }
   }
 }
@@ -89,13 +89,15 @@ function advice (entry: string): string {
   return 'an entry is "self", "*" or an origin in lower case such as "https://maps.example"'
 }
 
+/** The inherited policy with the given allowlists replaced, or removed where they are `null`. */
 export function mergePermissionsPolicy (inherited: PermissionsPolicy, given: PermissionsPolicyOptions): PermissionsPolicy {
-  const merged = Object.entries({ ...inherited, ...definedOnly(given) })
-  return Object.fromEntries(merged.filter(([, allowlist]) => allowlist !== null))
-}
-
-function definedOnly (given: PermissionsPolicyOptions): PermissionsPolicyOptions {
-  return Object.fromEntries(Object.entries(given).filter(([, allowlist]) => allowlist !== undefined))
+  const merged = new Map(Object.entries(inherited))
+  for (const [feature, allowlist] of Object.entries(given)) {
+    if (allowlist === null) merged.delete(feature)
+    // A copy: what the caller adds to the array later is not checked any more.
+    else if (allowlist !== undefined) merged.set(feature, [...allowlist])
+  }
+  return Object.fromEntries(merged)
 }
 
 /** The header's value, https://w3c.github.io/webappsec-permissions-policy/#permissions-policy-http-header-field */

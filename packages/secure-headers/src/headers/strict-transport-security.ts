@@ -26,17 +26,19 @@ export const STRICT_TRANSPORT_SECURITY_RULES: OptionRules = {
 /**
  * The inherited values with the given ones laid over them.
  *
+ * @param path of the option, for the error
  * @throws `FST_KEEP_SECURE_HEADERS_HSTS_PRELOAD` for `preload` with what https://hstspreload.org would not take
  */
 export function mergeStrictTransportSecurity (
   inherited: StrictTransportSecurity,
-  given: StrictTransportSecurityOptions
+  given: StrictTransportSecurityOptions,
+  path: string
 ): StrictTransportSecurity {
   const maxAge = given.maxAge ?? inherited.maxAge
   const includeSubDomains = given.includeSubDomains ?? inherited.includeSubDomains
   const preload = given.preload ?? inherited.preload
   if (preload && (maxAge < PRELOAD_MIN_AGE || !includeSubDomains)) {
-    throw new HstsPreloadIneligible(PRELOAD_MIN_AGE, maxAge, includeSubDomains)
+    throw new HstsPreloadIneligible(path, PRELOAD_MIN_AGE, `maxAge ${maxAge} and includeSubDomains ${includeSubDomains}`)
   }
   return { maxAge, includeSubDomains, preload }
 }

@@ -4,9 +4,9 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { arrayOf, integer, string } from '@fastkeep/options'
 import { checkOptions, tlsContextError } from '../errors.js'
-import { certificateSetPaths, readCertificateSet, refuseForeignSet, writeCertificateSet, type CertificateSet } from './certificate-set.js'
-import { authorityKeyIdentifier, basicConstraints, extendedKeyUsageServerAuth, keyUsage, nameConstraints, subjectAltName, subjectKeyIdentifier } from './extensions.js'
-import { generalName, name } from './general-name.js'
+import { certificateSetPaths, inOwnDirectory, readCertificateSet, refuseForeignSet, writeCertificateSet, type CertificateSet, type Ours } from './certificate-set.js'
+import { authorityKeyIdentifier, basicConstraints, extendedKeyUsageServerAuth, hasNameConstraints, keyUsage, nameConstraints, subjectAltName, subjectKeyIdentifier } from './extensions.js'
+import { generalName, name, namesOf } from './general-name.js'
 import { signCertificate } from './sign-certificate.js'
 import { validityOf } from './validate.js'
 
@@ -59,17 +59,8 @@ const clockSkew = 5 * 60_000
  * // curl --cacert <ca> https://localhost:8443
  */
 export async function createDevelopmentCertificate (options: DevelopmentCertificateOptions): Promise<DevelopmentCertificate> {
-  checkOptions({ ...options, directory: options.directory ?? null }, optionRules)
-  const directory = resolve(options.directory)
-  const names = options.names ?? defaultNames
-  await refuseForeignSet(directory, isOfDevelopmentAuthority)
-
-  await writeCertificateSet(directory, await makeCertificateSet(names, options.days ?? 90))
-  const written = await readCertificateSet(directory)
-  if (written === undefined) {
-    throw tlsContextError('DIRECTORY_NOT_USABLE', `the certificate written to ${directory} does not read back as a whole: another process may be writing there. Try again`)
-  }
-  return { ...certificateSetPaths(directory), created: true, validTo: validityOf(written.leaf).validTo }
+  const wanted = resolved(options)
+  return await inOwnDirectory(wanted.directory, () => replacedSet(wanted))
 }
 
 /**
@@ -81,13 +72,30 @@ export async function createDevelopmentCertificate (options: DevelopmentCertific
  * const app = Fastify({ https: createServerContext({ cert, key }).options })
  */
 export async function developmentCertificate (options: DevelopmentCertificateOptions): Promise<DevelopmentCertificate> {
+  const wanted = resolved(options)
+  // Once more under the lock: another process may have made it since.
+  return await goodSet(wanted) ?? await inOwnDirectory(wanted.directory, async () => await goodSet(wanted) ?? await replacedSet(wanted))
+}
+
+function resolved (options: DevelopmentCertificateOptions): Required<DevelopmentCertificateOptions> {
   checkOptions({ ...options, directory: options.directory ?? null }, optionRules)
-  const directory = resolve(options.directory)
+  return { directory: resolve(options.directory), names: options.names ?? defaultNames, days: options.days ?? 90 }
+}
+
+async function goodSet ({ directory, names }: Required<DevelopmentCertificateOptions>): Promise<DevelopmentCertificate | undefined> {
   const set = await readCertificateSet(directory)
-  if (set !== undefined && isOfDevelopmentAuthority(set.ca) && isGood(set.leaf, options.names ?? defaultNames)) {
-    return { ...certificateSetPaths(directory), created: false, validTo: validityOf(set.leaf).validTo }
+  if (set === undefined || !ours.isAuthority(set.ca) || !isOfThisLeafAlone(set.ca, set.leaf) || !isGood(set.leaf, names)) return undefined
+  return { ...certificateSetPaths(directory), created: false, validTo: validityOf(set.leaf).validTo }
+}
+
+async function replacedSet ({ directory, names, days }: Required<DevelopmentCertificateOptions>): Promise<DevelopmentCertificate> {
+  await refuseForeignSet(directory, ours)
+  await writeCertificateSet(directory, await makeCertificateSet(names, days))
+  const written = await readCertificateSet(directory)
+  if (written === undefined) {
+    throw tlsContextError('DIRECTORY_NOT_USABLE', `the certificate written to ${directory} does not read back as a whole: another program may be writing there. Try again`)
   }
-  return await createDevelopmentCertificate(options)
+  return { ...certificateSetPaths(directory), created: true, validTo: validityOf(written.leaf).validTo }
 }
 
 function isGood (leaf: X509Certificate, names: readonly string[]): boolean {
@@ -101,8 +109,18 @@ function isCoveredBy (leaf: X509Certificate, name: string): boolean {
   return match !== undefined
 }
 
-function isOfDevelopmentAuthority ({ issuer }: X509Certificate): boolean {
-  return issuer.startsWith(`CN=${authorityName}`)
+const ours: Ours = {
+  isAuthority: certificate => isIssuedByUs(certificate) && certificate.subject === certificate.issuer && hasNameConstraints(certificate.raw),
+  isLeaf: certificate => isIssuedByUs(certificate) && certificate.subject === `CN=${leafName}`,
+}
+
+function isIssuedByUs ({ issuer }: X509Certificate): boolean {
+  return issuer.startsWith(`CN=${authorityName} `)
+}
+
+/** An authority with our name that may vouch for more than our leaf is none that clients should have been told to trust. */
+function isOfThisLeafAlone (authority: X509Certificate, leaf: X509Certificate): boolean {
+  return authority.raw.includes(nameConstraints(namesOf(leaf).map(generalName)))
 }
 
 async function makeCertificateSet (texts: readonly string[], days: number): Promise<CertificateSet> {

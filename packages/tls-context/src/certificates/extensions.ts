@@ -7,6 +7,7 @@ import { encodeGeneralName, type GeneralName } from './general-name.js'
 const keyUsageBits = { digitalSignature: 0, keyCertSign: 5, cRLSign: 6 }
 
 const serverAuth = '1.3.6.1.5.5.7.3.1'
+const nameConstraintsIdentifier = '2.5.29.30'
 
 /** A path length of 0: this authority signs leaves alone. */
 export function basicConstraints (role: 'authority' | 'leaf'): Buffer {
@@ -37,10 +38,15 @@ export function nameConstraints (names: readonly GeneralName[]): Buffer {
   if (!names.some(({ type }) => type === 'iPAddress')) {
     excluded.push({ type: 'iPAddress', content: Buffer.alloc(4 * 2) }, { type: 'iPAddress', content: Buffer.alloc(16 * 2) })
   }
-  return critical('2.5.29.30', sequence(
+  return critical(nameConstraintsIdentifier, sequence(
     constructed(0, ...names.map(withFullMask).map(subtree)),
     ...(excluded.length > 0 ? [constructed(1, ...excluded.map(subtree))] : [])
   ))
+}
+
+/** Whether a certificate, in DER, has critical name constraints of any kind. */
+export function hasNameConstraints (certificate: Buffer): boolean {
+  return certificate.includes(Buffer.concat([objectIdentifier(nameConstraintsIdentifier), boolean(true)]))
 }
 
 function withFullMask ({ type, content }: GeneralName): GeneralName {

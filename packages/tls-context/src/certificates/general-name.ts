@@ -1,4 +1,5 @@
-import { isIP } from 'node:net'
+import { type X509Certificate } from 'node:crypto'
+import { isIP, SocketAddress } from 'node:net'
 import { type Rule } from '@fastkeep/options'
 import { primitive } from './der.js'
 
@@ -38,4 +39,17 @@ function ipv6Bytes (address: string): Buffer {
   const [head = [], tail = []] = canonical.split('::').map(half => half.split(':').filter(group => group !== ''))
   const groups = [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail]
   return Buffer.from(groups.map(group => group.padStart(4, '0')).join(''), 'hex')
+}
+
+/** The DNS names and IP addresses of the subjectAltName, in its order. */
+export function namesOf ({ subjectAltName }: X509Certificate): string[] {
+  // Node gives one text. A name with a comma or a quote in it is a JSON string there, its commas escaped.
+  const entries = subjectAltName?.split(', ') ?? []
+  return entries.flatMap(entry => {
+    const [type, ...rest] = entry.split(':')
+    const value = rest.join(':')
+    if (type === 'DNS') return [value.startsWith('"') ? JSON.parse(value) as string : value]
+    if (type === 'IP Address') return [value.includes(':') ? new SocketAddress({ address: value, family: 'ipv6' }).address : value]
+    return []
+  })
 }

@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Rule } from '@fastkeep/options'
 import { systemCode, tlsContextError } from '../errors.js'
+import { readRegularFile, UnfitFile } from './regular-file.js'
 
 /** A file path, or PEM text (a string with a `-----BEGIN` line), or the bytes of PEM text. */
 export type PemSource = string | Uint8Array
@@ -37,7 +37,7 @@ export function loadCertificates (source: PemSource): LoadedCertificates {
     }
   })
   const [leaf, ...rest] = chain
-  if (leaf === undefined) throw notPem('cert', name, 'CERTIFICATE', blocks)
+  if (leaf === undefined) throw notPem('cert', name, 'CERTIFICATE', text, blocks)
   return { pem: pems.join('\n') + '\n', chain: [leaf, ...rest] }
 }
 
@@ -45,7 +45,7 @@ export function loadPrivateKey (source: PemSource, passphrase?: string): LoadedK
   const { text, name } = readPem(source, 'key')
   const blocks = pemBlocks(text)
   const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'))
-  if (block === undefined) throw notPem('key', name, 'PRIVATE KEY', blocks)
+  if (block === undefined) throw notPem('key', name, 'PRIVATE KEY', text, blocks)
 
   // OpenSSL reports a missing passphrase and a wrong one alike.
   const isEncrypted = block.label === 'ENCRYPTED PRIVATE KEY' || block.pem.includes('Proc-Type: 4,ENCRYPTED')
@@ -78,25 +78,33 @@ function pemBlocks (text: string): PemBlock[] {
 function readPem (source: PemSource, option: string): { text: string, name: string } {
   if (typeof source !== 'string') return { text: Buffer.from(source).toString(), name: 'the given Buffer' }
   if (source.includes('-----BEGIN')) return { text: source, name: 'the given text' }
+  const path = resolve(source)
   try {
-    const path = resolve(source)
-    return { text: readFileSync(path, 'utf8'), name: path }
+    return { text: readRegularFile(path).text, name: path }
   } catch (error) {
-    const code = systemCode(error)
-    if (mayBeKeyMaterial(source)) throw notPem(option, 'the given text', option === 'key' ? 'PRIVATE KEY' : 'CERTIFICATE', [])
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw tlsContextError('FILE_NOT_FOUND', `option "${option}": there is no file ${resolve(source)} (${code}). Give the path of a PEM file, or PEM text`)
+    if (error instanceof UnfitFile) {
+      throw tlsContextError('FILE_NOT_READABLE', `option "${option}": ${path} ${error.message}. Give the path of a PEM file, or PEM text`)
     }
-    throw tlsContextError('FILE_NOT_READABLE', `option "${option}": cannot read ${resolve(source)} (${code}). Give the user that runs this process the right to read it`)
+    const code = systemCode(error)
+    // No path has line breaks or is that long.
+    if (/[\r\n\0]/.test(source) || code === 'ENAMETOOLONG') throw notPem(option, 'the given text', option === 'key' ? 'PRIVATE KEY' : 'CERTIFICATE', source, [])
+    const shown = mayBeKeyMaterial(source) ? 'the given text (not shown: it may be a key without its PEM lines)' : path
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw tlsContextError('FILE_NOT_FOUND', `option "${option}": no such file: ${shown} (${code}). Give the path of a PEM file, or PEM text with its "-----BEGIN" and "-----END" lines`)
+    }
+    throw tlsContextError('FILE_NOT_READABLE', `option "${option}": cannot read ${shown} (${code}). Give the user that runs this process the right to read it`)
   }
 }
 
-/** A key that lost its PEM lines is taken for a path, and the path would be shown in the error. */
+/** A key that lost its PEM lines is taken for a path, which the error would show. A path can look like that too. */
 function mayBeKeyMaterial (source: string): boolean {
-  return /[\r\n\0]/.test(source) || /[A-Za-z0-9+/=]{60,}/.test(source)
+  return /[A-Za-z0-9+/=]{60,}/.test(source)
 }
 
-function notPem (option: string, name: string, label: string, blocks: readonly PemBlock[]): Error {
+function notPem (option: string, name: string, label: string, text: string, blocks: readonly PemBlock[]): Error {
   const found = blocks.length === 0 ? 'no PEM at all' : `only ${blocks.map(block => block.label).join(', ')}`
-  return tlsContextError('NOT_PEM', `option "${option}": ${name} must hold a PEM block "-----BEGIN ${label}-----" and holds ${found}. Convert DER or PKCS#12 with openssl, and see that "cert" and "key" are not swapped`)
+  const fault = text.trim() === ''
+    ? 'is empty'
+    : `holds ${found}. Convert DER or PKCS#12 with openssl, and see that "cert" and "key" are not swapped`
+  return tlsContextError('NOT_PEM', `option "${option}": ${name} must hold a PEM block "-----BEGIN ${label}-----" and ${fault}`)
 }
