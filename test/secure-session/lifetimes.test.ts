@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { generateKey, type SecureSessionOptions } from '@fastkeep/secure-session'
-import { currentSecond, isRenewalDue, passedLimit } from '../../packages/secure-session/dist/lifetimes.js'
+import { currentSecond, isInFuture, isRenewalDue, passedLimit } from '../../packages/secure-session/dist/lifetimes.js'
 import { createKeyRing } from '../../packages/secure-session/dist/sealed/key-ring.js'
 import { sealedSessions } from '../../packages/secure-session/dist/sealed/sealed-sessions.js'
 import { type SessionRecord } from '../../packages/secure-session/dist/session-record.js'
@@ -37,6 +37,12 @@ test('a session ends in the second of its limit and not before', async t => {
   t.equal(passedLimit({ createdAt: 0, renewedAt: 1000 }, lifetimes, 2800), 'idle-timeout')
   t.equal(passedLimit({ createdAt: 0, renewedAt: 43000 }, lifetimes, 43199), undefined)
   t.equal(passedLimit({ createdAt: 0, renewedAt: 43000 }, lifetimes, 43200), 'absolute-timeout')
+})
+
+test('a begin or a renewal ahead of the clock by more than a minute is in the future', async t => {
+  t.equal(isInFuture({ createdAt: 1060, renewedAt: 1060 }, 1000), false)
+  t.equal(isInFuture({ createdAt: 1061, renewedAt: 1000 }, 1000), true)
+  t.equal(isInFuture({ createdAt: 1000, renewedAt: 1061 }, 1000), true)
 })
 
 test('renewal is due after half of the idle time', async t => {

@@ -125,7 +125,7 @@ test('what JSON cannot carry deep inside of a value gives 500, leaves the old co
   await browser.fetch('/write')
   for (const [path, field] of [['/spoil', 'cart\\.items\\[1\\]'], ['/hide', 'cart\\.total']] as const) {
     const answer = await browser.fetch(path)
-    t.match(answer, { statusCode: 500, setCookie: [] })
+    t.match(answer, { statusCode: 500, setCookie: { length: 0 } })
     t.match(JSON.parse(answer.body), { code: 'FST_KEEP_SECURE_SESSION_VALUE_NOT_JSON', message: new RegExp(`"${field}"`) })
   }
   t.same(JSON.parse((await browser.fetch('/read')).body), ['tea'])
@@ -142,8 +142,33 @@ test('after a cookie that could not be written the error page is sent, and canno
     }
     return reply.code(500).send('our own page')
   })
-  app.get('/', async ({ session }) => { session.note = 'x'.repeat(5000); return '' })
+  app.get('/', async ({ session }) => { session.note = 'x'.repeat(4000); return '' })
   const answer = await (await Browser.of(t, app)).fetch('/')
-  t.match(answer, { statusCode: 500, body: 'our own page', setCookie: [] })
+  t.match(answer, { statusCode: 500, body: 'our own page', setCookie: { length: 0 } })
   t.equal(code, 'FST_KEEP_SECURE_SESSION_ALREADY_SENT')
+})
+
+test('data that fits into no cookie is refused when it is set', overHttps, async t => {
+  const { app } = await httpsApp(t)
+  app.post('/', async request => { request.session.note = request.body; return 'handled' })
+  const bodies = [['['.repeat(5000) + ']'.repeat(5000), 'VALUE_NOT_JSON'], [JSON.stringify(Array(100_000).fill([])), 'TOO_LARGE']] as const
+  for (const [body, code] of bodies) {
+    const answer = await app.inject({ method: 'POST', url: '/', headers: { 'content-type': 'application/json' }, payload: body })
+    t.match(answer, { statusCode: 500, headers: { 'set-cookie': undefined } })
+    t.match(answer.json(), { code: `FST_KEEP_SECURE_SESSION_${code}` })
+  }
+})
+
+test('when a later onSend hook fails and the error handler ends a session that came without a cookie, none is sent', overHttps, async t => {
+  const { app } = await httpsApp(t)
+  app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 200) throw new Error('late') })
+  app.setErrorHandler(async (_error, { session }, reply) => {
+    session.destroy()
+    return reply.code(500).send('')
+  })
+  app.get('/late', async ({ session }, reply) => { session.user = 'ada'; reply.setCookie('theme', 'dark'); return '' })
+  const { statusCode, setCookie } = await (await Browser.of(t, app)).fetch('/late')
+  t.equal(statusCode, 500)
+  t.match(setCookie, [/^theme=/])
+  t.equal(setCookie.length, 1)
 })

@@ -178,6 +178,25 @@ test('destroy() expires the cookie and ends the session for this request', overH
   t.same(JSON.parse((await browser.fetch('/read')).body), {})
 })
 
+test('destroy() in a request without the cookie, as a cross-site one is, leaves the browser\'s cookie alone', overHttps, async t => {
+  const { app } = await httpsApp(t)
+  app.post('/logout', async ({ session }) => { session.destroy(); return '' })
+  app.post('/change', async ({ session }) => { session.user = 'ada'; session.destroy(); return '' })
+  const browser = await Browser.of(t, app)
+  for (const path of ['/logout', '/change']) t.match(await browser.fetch(path, 'POST'), { statusCode: 200, setCookie: { length: 0 } }, path)
+})
+
+test('destroy() expires a cookie that was refused, too', overHttps, async t => {
+  const { app } = await httpsApp(t)
+  app.post('/logout', async ({ session }) => { session.destroy(); return '' })
+  const browser = await Browser.of(t, app)
+  for (const value of ['nonsense', '']) {
+    browser.session = value
+    t.match((await browser.fetch('/logout', 'POST')).setCookie, [/^__Host-session=; Max-Age=0/], value)
+    t.equal(browser.cookies.size, 0)
+  }
+})
+
 test('regenerate() gives another id and clears the data but for what is to be kept', overHttps, async t => {
   const { app } = await httpsApp(t)
   app.get('/write', async ({ session }) => { session.user = 'mallory'; session.visits = 3; return session.id })

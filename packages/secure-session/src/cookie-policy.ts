@@ -28,5 +28,14 @@ export function cookiePolicy (cookieName: string, sameSite: 'lax' | 'strict', de
 /** Throws `FST_KEEP_SECURE_SESSION_TOO_LARGE`, with `size` and `limit` in bytes, for a cookie that a browser would ignore. */
 export function assertCookieFits (name: string, value: string): void {
   const size = name.length + value.length
-  if (size > LARGEST_COOKIE) throw Object.assign(new TooLarge(name, size, LARGEST_COOKIE), { size, limit: LARGEST_COOKIE })
+  if (size <= LARGEST_COOKIE) return
+  const error = new TooLarge(`cookie "${name}" would have ${size} bytes of name and value`, LARGEST_COOKIE)
+  throw Object.assign(error, { size, limit: LARGEST_COOKIE })
+}
+
+/** `FST_KEEP_SECURE_SESSION_TOO_LARGE`, with `limit` in bytes, for data that was not measured to its end. */
+export function dataTooLarge (field: string): Error {
+  // The name itself can be what is too long.
+  const error = new TooLarge(`the data up to field "${field.slice(0, 80)}" fits into no cookie`, LARGEST_COOKIE)
+  return Object.assign(error, { limit: LARGEST_COOKIE })
 }

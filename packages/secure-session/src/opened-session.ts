@@ -10,6 +10,8 @@ export interface SessionOrigin {
   readonly text?: string
   /** The session must be written even if nothing changes: its idle time is to be restarted or its key was retired. */
   readonly mustBeWritten?: boolean
+  /** The request carried the cookie, accepted or refused. */
+  readonly isCookiePresent?: boolean
 }
 
 /** What must become of the cookie when the response goes out. */
@@ -46,7 +48,7 @@ export class OpenedSession {
     if (value === undefined) {
       Reflect.deleteProperty(this.#record.data, key)
     } else {
-      assertJson(value, key)
+      assertJson({ [key]: value })
       this.#record.data[key] = value
     }
   }
@@ -68,10 +70,11 @@ export class OpenedSession {
     this.#record = newRecord(currentSecond(), data)
   }
 
-  /** Throws for data that JSON cannot carry: a nested change was not seen when it was made. */
+  /** Throws for data that JSON cannot carry or that no cookie can hold: a nested change was not seen when it was made. */
   outcome (now: number): Outcome {
-    if (this.#isDestroyed) return { cookie: 'expired' }
-    for (const key of this.keys()) assertJson(this.get(key), key)
+    // A cross-site request comes without the cookie, which is SameSite: its answer must not delete the cookie all the same.
+    if (this.#isDestroyed) return { cookie: this.#origin.isCookiePresent === true ? 'expired' : 'kept' }
+    assertJson(this.#record.data)
     if (!this.#hasChanged() && this.#origin.mustBeWritten !== true) return { cookie: 'kept' }
     return { cookie: 'written', record: { ...this.#record, renewedAt: now } }
   }

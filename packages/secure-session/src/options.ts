@@ -3,6 +3,7 @@ import { cookiePolicy, type CookiePolicy } from './cookie-policy.js'
 import { configurationError, KeysMissing, TimeoutsContradict } from './errors.js'
 import { DEFAULT_LIFETIMES, LONGEST_LIFETIME, type Lifetimes } from './lifetimes.js'
 import { createKeyRing, generateKey, type KeyRing } from './sealed/key-ring.js'
+import { type KeyFileReaders } from './sealed/key-file.js'
 import { readKeys } from './sealed/key-sources.js'
 
 /**
@@ -12,8 +13,10 @@ import { readKeys } from './sealed/key-sources.js'
 export interface SecureSessionOptions {
   /** Each 32 random bytes, or these in base64 with padding. */
   readonly keys?: ReadonlyArray<Uint8Array | string>
-  /** Path of a file with one key in base64 on each line. Only its owner may have access to it (mode 0600 or less). */
+  /** Path of a file with one key in base64 on each line. Only its owner may have access to it (mode 0600 or less; 0440 below `$CREDENTIALS_DIRECTORY`). */
   readonly keyFile?: string
+  /** Who may read the key file, where the system sets its mode (Kubernetes, Docker). Others may never write it. Default `'owner'`. */
+  readonly keyFileReaders?: KeyFileReaders
   /** Name of the cookie without prefix; `__Host-` is put before it. Default `'session'`. */
   readonly cookieName?: string
   /** Default `'lax'`. `'strict'` also withholds the session from a link on another site. */
@@ -50,7 +53,9 @@ const cookieToken = /^(?!__)[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/
 
 const rules = {
   keys: secret(keyList),
-  keyFile: string('the path of a file'),
+  // Secret, because a key can stand there by mistake.
+  keyFile: secret(string('the path of a file', /^[^\0]+$/)),
+  keyFileReaders: oneOf(['owner', 'group', 'everyone']),
   cookieName: string('a cookie name of at most 64 characters without prefix (__Host- is put before it)', cookieToken),
   sameSite: oneOf(['lax', 'strict']),
   idleTimeout: integer(1, LONGEST_LIFETIME, 'seconds'),

@@ -10,7 +10,7 @@ import { reportRefusal } from './refusals.js'
 import { sealedSessions } from './sealed/sealed-sessions.js'
 import { sessionWithProperties, type Session } from './session.js'
 import { newRecord } from './session-record.js'
-import { replaceSetCookie } from './set-cookie.js'
+import { forbidCaching, replaceSetCookie, withdrawSetCookie } from './set-cookie.js'
 
 /** What one request has to do with its session. */
 interface Exchange {
@@ -18,6 +18,8 @@ interface Exchange {
   opened?: { readonly session: OpenedSession, readonly view: Session }
   /** The cookie is decided: a change now would not reach it. */
   isDecided: boolean
+  /** The Set-Cookie line of the response so far: a response passes onSend twice if a later hook fails. */
+  line?: string
   /** The cookie could not be written: the error's own response leaves it as it is in the browser. */
   hasFailed: boolean
 }
@@ -61,7 +63,9 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     exchange.isDecided = true
     if (exchange.opened === undefined || exchange.hasFailed) return done()
     try {
-      decideCookie(exchange.opened.session, request, reply)
+      if (exchange.line !== undefined) withdrawSetCookie(reply, exchange.line)
+      exchange.line = decideCookie(exchange.opened.session, request)
+      if (exchange.line !== undefined) sendCookie(reply, exchange.line)
       done()
     } catch (error) {
       exchange.hasFailed = true
@@ -86,23 +90,30 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     const cookies = request.cookies as typeof request.cookies | null ?? fastify.parseCookie(request.headers.cookie ?? '')
     const value = cookies[name]
     const now = currentSecond()
-    if (value === undefined || value === '') return { record: newRecord(now) }
+    if (value === undefined) return { record: newRecord(now) }
+    if (value === '') return { record: newRecord(now), isCookiePresent: true }
     const origin = sessions.read(value, now)
-    if (!('refused' in origin)) return origin
+    if (!('refused' in origin)) return { ...origin, isCookiePresent: true }
     reportRefusal({ reason: origin.refused, cookieName: name, request })
-    return { record: newRecord(now) }
+    return { record: newRecord(now), isCookiePresent: true }
   }
 
-  function decideCookie (session: OpenedSession, request: FastifyRequest, reply: FastifyReply): void {
+  /** The Set-Cookie line to send, if any. */
+  function decideCookie (session: OpenedSession, request: FastifyRequest): string | undefined {
     const now = currentSecond()
     const outcome = session.outcome(now)
-    if (outcome.cookie === 'kept') return
+    if (outcome.cookie === 'kept') return undefined
     const value = outcome.cookie === 'written' ? sessions.write(outcome.record, now) : ''
     assertCookieFits(name, value)
-    if (attributes.secure && refuseInsecureTransport(request)) return
+    if (attributes.secure && refuseInsecureTransport(request)) return undefined
     const lifetime = outcome.cookie === 'expired' ? { maxAge: 0, expires: new Date(0) } : {}
     // Not through reply.setCookie(), which would add the application's own defaults, such as a Domain that __Host- forbids.
-    replaceSetCookie(reply, name, fastify.serializeCookie(name, value, { ...attributes, ...lifetime }))
+    return fastify.serializeCookie(name, value, { ...attributes, ...lifetime })
+  }
+
+  function sendCookie (reply: FastifyReply, line: string): void {
+    replaceSetCookie(reply, name, line)
+    forbidCaching(reply)
   }
 }
 

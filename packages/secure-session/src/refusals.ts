@@ -9,9 +9,10 @@ import { type SealRefusal } from './sealed/seal.js'
  * - `unknown-version`, `unknown-key`: another format, or a key that is not in the ring
  * - `day-in-future`, `expired`: its day in clear is ahead, or too long ago; nothing was decrypted
  * - `tampered`: its authentication failed, also because it belongs to another cookie name or application
+ * - `time-in-future`: genuine, and its begin or last renewal is ahead by more than the clock skew
  * - `idle-timeout`, `absolute-timeout`: genuine, and past its time
  */
-export type RefusalReason = SealRefusal | 'too-large' | 'idle-timeout' | 'absolute-timeout'
+export type RefusalReason = SealRefusal | 'too-large' | 'time-in-future' | 'idle-timeout' | 'absolute-timeout'
 
 /** What subscribers of the diagnostics channel `fastkeep:secure-session:refused` receive. */
 export interface SessionRefused {

@@ -16,7 +16,8 @@ export interface SessionMethods {
 
   /**
    * Sets a field, or removes it with `undefined`.
-   * @throws FST_KEEP_SECURE_SESSION_VALUE_NOT_JSON for a Date, Map, Set, BigInt, function, symbol, NaN, class instance and the like
+   * @throws FST_KEEP_SECURE_SESSION_VALUE_NOT_JSON for a Date, Map, Set, BigInt, function, symbol, NaN, class instance and the like, and over 32 levels deep
+   * @throws FST_KEEP_SECURE_SESSION_TOO_LARGE for a value of more than any cookie can hold
    * @throws FST_KEEP_SECURE_SESSION_DESTROYED after `destroy()`
    * @throws FST_KEEP_SECURE_SESSION_ALREADY_SENT once the response's cookie is decided (in onSend), and in a WebSocket handler
    */
@@ -25,7 +26,7 @@ export interface SessionMethods {
   /** A new object with all fields. */
   data (): Partial<SessionData>
 
-  /** Ends the session: its data is gone, the cookie is expired, and it cannot be changed again in this request. */
+  /** Ends the session: its data is gone, the cookie is expired if the request carried one, and it cannot be changed again in this request. */
   destroy (): void
 
   /**

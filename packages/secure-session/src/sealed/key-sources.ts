@@ -1,21 +1,21 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
-import { platform } from 'node:process'
-import { configurationError, KeyFileExposed, KeyFileUnreadable, KeyInvalid, KeysContradict } from '../errors.js'
+import { configurationError, KeyInvalid, KeysContradict } from '../errors.js'
+import { readKeyFile, type KeyFileReaders } from './key-file.js'
 import { KEY_BYTES } from './key-ring.js'
 
 export interface KeySources {
   readonly keys?: ReadonlyArray<Uint8Array | string> | undefined
   readonly keyFile?: string | undefined
+  readonly keyFileReaders?: KeyFileReaders | undefined
 }
 
 type Keys = readonly [Buffer, ...Buffer[]]
 
 /** Reads the keys from the one source that is given; the environment counts only where neither option is. */
-export function readKeys ({ keys, keyFile }: KeySources, environment: NodeJS.ProcessEnv): Keys | undefined {
+export function readKeys ({ keys, keyFile, keyFileReaders = 'owner' }: KeySources, environment: NodeJS.ProcessEnv): Keys | undefined {
   if (keys !== undefined && keyFile !== undefined) throw configurationError(new KeysContradict())
   if (keys !== undefined) return decoded(keys, 'option "keys", entry')
   if (keyFile !== undefined) {
-    const found = decoded(wordsOf(readPrivateFile(keyFile), /\r?\n/), `option "keyFile": "${keyFile}", key`)
+    const found = decoded(wordsOf(readKeyFile(keyFile, keyFileReaders, environment), /\r?\n/), `option "keyFile": "${keyFile}", key`)
     if (found === undefined) throw configurationError(new KeyInvalid(`option "keyFile": "${keyFile}"`, 'has no key in it'))
     return found
   }
@@ -46,24 +46,4 @@ function decodeKey (value: Uint8Array | string, where: string): Buffer {
 // Of 32 random bytes, that all are printable ASCII happens once in 10^13 keys; that half of them repeat, far less often.
 function isText (key: Buffer): boolean {
   return key.every(byte => byte >= 0x20 && byte < 0x7f)
-}
-
-function readPrivateFile (path: string): string {
-  let descriptor: number | undefined
-  try {
-    descriptor = openSync(path, 'r')
-    // Of the open descriptor, so that the file checked is the file read. Windows has no such mode.
-    const mode = fstatSync(descriptor).mode & 0o777
-    if (platform !== 'win32' && (mode & 0o077) !== 0) throw configurationError(new KeyFileExposed(path, mode.toString(8).padStart(4, '0')))
-    return readFileSync(descriptor, 'utf8')
-  } catch (error) {
-    if (isSystemError(error)) throw configurationError(new KeyFileUnreadable(path, error.code, { cause: error }))
-    throw error
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor)
-  }
-}
-
-function isSystemError (error: unknown): error is NodeJS.ErrnoException & { code: string } {
-  return error instanceof Error && 'syscall' in error
 }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes, type KeyObject } from 'node:crypto'
+import { CLOCK_SKEW } from '../lifetimes.js'
 import { KEY_ID_BYTES, type KeyRing } from './key-ring.js'
 
 /*
@@ -14,8 +15,6 @@ const TAG_BYTES = 16
 const SMALLEST = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
 
 const SECONDS_OF_A_DAY = 24 * 60 * 60
-/** How far (s) the clock of another machine that seals with the same keys may be ahead when the day changes. */
-const CLOCK_SKEW = 60
 
 export interface SealContext {
   readonly ring: KeyRing

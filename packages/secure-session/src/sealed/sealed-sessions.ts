@@ -1,5 +1,5 @@
 import { LARGEST_COOKIE } from '../cookie-policy.js'
-import { isRenewalDue, passedLimit, type Lifetimes } from '../lifetimes.js'
+import { isInFuture, isRenewalDue, passedLimit, type Lifetimes } from '../lifetimes.js'
 import { type SessionOrigin } from '../opened-session.js'
 import { type RefusalReason } from '../refusals.js'
 import { recordFromText, recordToText, type SessionRecord } from '../session-record.js'
@@ -30,6 +30,7 @@ export function sealedSessions ({ ring, cookieName, application, ...lifetimes }:
       if ('refused' in opened) return opened
       const record = recordFromText(opened.text)
       if (record === undefined) return { refused: 'malformed' }
+      if (isInFuture(record, now)) return { refused: 'time-in-future' }
       const passed = passedLimit(record, lifetimes, now)
       if (passed !== undefined) return { refused: passed }
       return { record, text: opened.text, mustBeWritten: opened.isKeyRetired || isRenewalDue(record, lifetimes, now) }
