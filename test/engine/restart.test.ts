@@ -86,7 +86,9 @@ test('SIGHUP replaces a process by the new version of its program, on the same p
 test('a request that is under way is answered by the old version, the next one by the new one', async t => {
   const { first, port, restart } = await service(t)
   const slow = answer(port, '/slow')
+  await first.match(/slow begun/)
   const pid = await restart('1')
+  await first.match(new RegExp(`accepts no more ${first.pid}\\n`))
   t.same(await Promise.all([slow, answer(port)]), [{ generation: '0' }, { generation: '1', pid, uid: process.getuid?.() }])
   await first.match(/exit \d+/)
 })

@@ -9,12 +9,11 @@ import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
 import { Autoreloader } from './plugins/autoreloader.js'
 import { CrashPolicy } from './plugins/crash-policy.js'
-import { Daemonizer, DEFAULT_DAEMON_TIMEOUT, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
+import { Daemonizer, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
 import { DropPrivileges } from './plugins/drop-privileges.js'
 import { PIDFile } from './plugins/pid-file.js'
 import { SignalHandler } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
-import { Handover } from './supervisor/handover.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -88,7 +87,7 @@ function subscribePlugins (engine: Engine, config: ConfigOptions): void {
   if (crash !== false) new CrashPolicy(engine, typeof crash === 'object' ? crash : {}).subscribe()
   if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
   if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
-  if (pidFile !== undefined) handedOver(engine, pidFile).subscribe()
+  if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
   if (user !== undefined) {
     const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
     new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()
@@ -99,28 +98,22 @@ function subscribePlugins (engine: Engine, config: ConfigOptions): void {
   }
 }
 
-/** A PID file that passes from process to process in a restart. */
-function handedOver (engine: Engine, path: string): PIDFile {
-  const inheritedFd = Handover.inherited('pidFile')
-  const pidFile = new PIDFile(engine, path, inheritedFd === undefined ? {} : { inheritedFd })
-  engine.handover.keep('pidFile', {
-    get fd () { return pidFile.fd },
-    takeBack: () => pidFile.claim(),
-  })
-  return pidFile
-}
-
 /** What is registered before would be opened in the launcher as well as in the daemon. */
 async function launch (app: FastifyInstance, daemon: true | DaemonOptions): Promise<void> {
-  const others = app.printPlugins().split('\n').filter(line => /^[├└]── /.test(line) && !/^... (bound _after|@fastkeep\/engine) /.test(line))
+  const others = app.printPlugins().split('\n').filter(line => /^[├└]─[─┬] /.test(line) && !/^... (bound _after|@fastkeep\/engine) /.test(line))
   if (others.length > 0) {
     throw new RegistrationRefused(`engine: with the option "daemon" it must be registered before anything else, there was ${(others[0] as string).slice(4)}`)
   }
-  const options = daemon === true ? {} : daemon
-  const { pluginTimeout = 0 } = app.initialConfig
-  const { timeout = DEFAULT_DAEMON_TIMEOUT } = options
-  // Fastify gives up on a plugin after its own time; the launcher must have an answer before.
-  await launchDaemon({ ...options, timeout: pluginTimeout === 0 ? timeout : Math.min(timeout, Math.max(1, pluginTimeout - 500)) })
+  // In the launcher this registration never ends, which Fastify reports after its pluginTimeout: the launcher waits on.
+  process.on('uncaughtException', passOverPluginTimeout)
+  await launchDaemon(daemon === true ? {} : daemon)
+  process.off('uncaughtException', passOverPluginTimeout)
+}
+
+function passOverPluginTimeout (error: Error & { code?: string }): void {
+  if (error.code === 'FST_ERR_PLUGIN_TIMEOUT') return
+  process.off('uncaughtException', passOverPluginTimeout)
+  throw error
 }
 
 function assertPlace (app: FastifyInstance): void {

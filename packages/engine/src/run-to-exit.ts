@@ -2,6 +2,7 @@ import { ChannelFailures, ListenerFailure } from './bus/channel-failures.js'
 import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
 import { ExitCode, exitCodeOf } from './exit-codes.js'
+import { daemonState } from './plugins/daemon-channel.js'
 
 /** What Node says when the event loop ran empty under an `await` of the main module. */
 const UNSETTLED_TOP_LEVEL_AWAIT = 13
@@ -51,6 +52,8 @@ async function outcome (make: () => Promise<Engine>): Promise<number> {
     engine = await make()
     await engine.start()
   } catch (error) {
+    // In the launcher of a daemon nothing else counts than what becomes of the daemon.
+    await daemonState.launch
     // An exit that was asked for while the bus started, e.g. by a signal, is not a failure.
     if (engine === undefined || (error as { code?: string }).code !== 'FST_KEEP_ENGINE_START_CANCELLED') {
       tellFailure('cannot start', error)

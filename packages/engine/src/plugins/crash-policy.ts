@@ -131,7 +131,7 @@ export class CrashPolicy {
   }
 
   #end (): void {
-    const hurry = setTimeout(() => this.#engine.server.hurry(), this.#deadline)
+    const hurry = setTimeout(() => this.#engine.server.hurry(`the crash policy, ${this.#deadline} ms after a fault,`), this.#deadline)
     const giveUp = setTimeout(() => {
       tell(`the stop is not done after ${this.#deadline + LAST_WORDS} ms; the process ends without the rest of it`)
       this.#exit(ExitCode.SOFTWARE)

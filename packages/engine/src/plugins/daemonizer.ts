@@ -34,14 +34,12 @@ export const DAEMON_RULES = {
   onLaunched: func,
 } satisfies Record<string, Rule>
 
-export const DEFAULT_DAEMON_TIMEOUT = 60_000
-
 const DEFAULTS = {
   stdin: '/dev/null',
   stdout: '/dev/null',
   stderr: '/dev/null',
   umask: 0o027,
-  timeout: DEFAULT_DAEMON_TIMEOUT,
+  timeout: 60_000,
   onLaunched: (pid: number): unknown => process.stdout.write(`${pid}\n`),
 }
 

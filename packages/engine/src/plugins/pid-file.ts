@@ -3,6 +3,7 @@ import { closeSync, fstatSync, lstatSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Engine } from '../engine.js'
+import { Handover } from '../supervisor/handover.js'
 import { type Claim, isOurs, remove, takeOver, tryToClaim } from './pid-file-claim.js'
 import { asPIDFileError, PIDFileHeld, PIDFileRefused } from './pid-file-errors.js'
 import { type Lock, lockOfInherited } from './pid-file-lock.js'
@@ -11,7 +12,8 @@ import { isAt, OPEN_FLAGS } from './read-pid-file.js'
 export interface PIDFileOptions {
   /**
    * The predecessor's {@link PIDFile.fd}, under the number that it has in this process. The file is then taken over
-   * from the predecessor when everything here is ready, instead of claimed at the start.
+   * from the predecessor when everything here is ready, instead of claimed at the start. Default: what a restart in
+   * place hands over.
    */
   inheritedFd?: number
 }
@@ -50,7 +52,12 @@ export class PIDFile {
     if (path === '') throw new PIDFileRefused('""', 'it has no name')
     this.path = resolve(path)
     this.#engine = engine
-    this.#inheritedFd = inheritedFd
+    this.#inheritedFd = inheritedFd ?? Handover.inherited(this.#part)
+  }
+
+  /** What the file is called in a restart in place. */
+  get #part (): string {
+    return `PID file ${this.path}`
   }
 
   /**
@@ -66,6 +73,7 @@ export class PIDFile {
   /** Claims at `start` 70, or takes over at `ready` 90, the last thing before others are told; releases at `exit` 75. */
   subscribe (): this {
     if (this.#subscriptions.length > 0) return this
+    this.#engine.handover.keep(this.#part, this)
     const start = (): unknown => this.#inheritedFd === undefined ? this.claim() : this.#checkInherited(this.#inheritedFd)
     const ready = (): unknown => this.#inheritedFd === undefined ? undefined : this.#takeOver(this.#inheritedFd)
     this.#subscriptions = [
@@ -74,6 +82,11 @@ export class PIDFile {
       this.#engine.subscribe('exit', () => this.release(), { priority: 75, name: 'PIDFile' }),
     ]
     return this
+  }
+
+  /** A successor that may have taken the file has ended: it is this process's again. */
+  takeBack (): Promise<void> {
+    return this.claim()
   }
 
   /** Leaves the bus; a file that is claimed stays so until {@link release}. */

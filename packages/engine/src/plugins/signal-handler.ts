@@ -129,7 +129,7 @@ export class SignalHandler {
     switch (listener) {
       case 'exit': return this.#exit(signal)
       case 'quit':
-        this.#engine.server.hurry()
+        this.#engine.server.hurry(signal)
         return this.#exit(signal)
       case 'graceful': return this.#report(signal, this.#engine.graceful())
       case 'hangup': return isatty(STDIN) ? this.#exit(signal) : this.#report(signal, this.#engine.reload())
@@ -145,7 +145,7 @@ export class SignalHandler {
     if (this.#exitRequests === 1) return this.#report(signal, this.#engine.exit())
     if (this.#exitRequests === 2) {
       this.#engine.log('Asked again: the drain ends now')
-      return this.#engine.server.hurry()
+      return this.#engine.server.hurry('a second signal')
     }
     this.#uninstallAll()
     process.kill(process.pid, signal)

@@ -103,7 +103,15 @@ const nothing = (): void => {}
 /** Removes a socket from its path if it is still the one that is there now. */
 function removal (path: string): () => void {
   const mine = statOf(path)?.ino
-  return () => { if (statOf(path)?.ino === mine) rmSync(path, { force: true }) }
+  return () => {
+    if (statOf(path)?.ino !== mine) return
+    try {
+      rmSync(path, { force: true })
+    } catch (error) {
+      // After privileges were dropped, in a directory of root's: what stays is stale, and the next start replaces it.
+      if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
+  }
 }
 
 /** A socket that nobody answers on is stale and may be replaced; anything else is somebody's. */

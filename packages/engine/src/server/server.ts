@@ -1,3 +1,4 @@
+import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { lchownSync } from 'node:fs'
 import { type FastifyInstance } from 'fastify'
 import { type Bus } from '../bus/bus.js'
@@ -32,6 +33,10 @@ interface Source {
 
 const UNIT = { name: 'Server' } as const
 
+/** ms between two messages about a drain: `{ bus, connections, left }`, the last in ms. */
+const PROGRESS_INTERVAL = 1_000
+const drainProgress = diagnosticsChannel('fastkeep:engine:drain')
+
 let inherited: InheritedSockets | undefined
 
 /** Those that this process was started with; whoever binds first takes what is his. */
@@ -51,11 +56,13 @@ export class Server {
   #isHandedOver = false
   #draining = new AbortController()
   #hurry = new AbortController()
+  #whyHurry = ''
 
   constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}) {
     const { idleWindow = DEFAULT_DRAIN.idleWindow, deadline = DEFAULT_DRAIN.deadline, restartIdleWindow } = drainOptions
     this.#bus = bus
     this.#drainOptions = { idleWindow, deadline, ...restartIdleWindow === undefined ? {} : { restartIdleWindow } }
+    bus.subscribe('start', () => { inheritedSockets() }, { ...UNIT, priority: 15 })
     bus.subscribe('start', () => this.#ready(), { ...UNIT, priority: 20 })
     bus.subscribe('start', () => this.#bind(), { ...UNIT, priority: 75 })
     bus.subscribe('start', () => this.#listen(), { ...UNIT, priority: 80 })
@@ -113,8 +120,13 @@ export class Server {
     return () => { this.#drainListeners.delete(listener) }
   }
 
-  /** Moves the deadline of a drain, the present one or the next, to now. */
-  hurry (): void {
+  /**
+   * Moves the deadline of a drain, the present one or the next, to now.
+   *
+   * @param why what the error of the drain says cut the requests
+   */
+  hurry (why = 'a request to hurry'): void {
+    this.#whyHurry ||= why
     this.#hurry.abort()
   }
 
@@ -175,6 +187,7 @@ export class Server {
   async #listen (): Promise<void> {
     if (this.#draining.signal.aborted) this.#draining = new AbortController()
     if (this.#hurry.signal.aborted) this.#hurry = new AbortController()
+    this.#whyHurry = ''
     for (const app of this.#apps) await app.listen()
     for (const url of this.urls) this.#bus.log(`Serving on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
   }
@@ -186,13 +199,22 @@ export class Server {
 
   async #drainApps (apps: readonly ServedApp[], listeners: readonly DrainListener[]): Promise<void> {
     const options = this.#isHandedOver ? this.#restartDrain(apps) : this.#drainOptions
-    const requests = await drain(apps, listeners, options, this.#hurry.signal)
+    const end = performance.now() + options.deadline
+    const progress = setInterval(() => this.#tellProgress(apps, end), PROGRESS_INTERVAL)
+    const requests = await drain(apps, listeners, options, this.#hurry.signal).finally(() => clearInterval(progress))
     for (const { request, age } of requests) {
       this.#bus.log(`Cut by the end of the drain: ${request}, begun ${age} ms before`, 'warn', undefined, 'FST_KEEP_ENGINE_CUT')
     }
     if (requests.length > 0) {
-      throw deadlineError(requests, this.#hurry.signal.aborted ? 'a second signal' : `the drain deadline of ${options.deadline} ms`)
+      throw deadlineError(requests, this.#hurry.signal.aborted ? this.#whyHurry : `the drain deadline of ${options.deadline} ms`)
     }
+  }
+
+  #tellProgress (apps: readonly ServedApp[], end: number): void {
+    const connections = apps.reduce((count, app) => count + app.connections, 0)
+    const left = Math.max(0, Math.round(end - performance.now()))
+    drainProgress.publish({ bus: this.#bus, connections, left })
+    this.#bus.log(`Draining: ${connections} connections left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
   }
 
   #restartDrain (apps: readonly ServedApp[]): DrainOptions {
