@@ -101,6 +101,16 @@ test('two who have logged in chat with each other', async t => {
   t.same(await nextMessage(ada), { here: ['Ada'] })
 })
 
+test('logging out closes the sockets that were opened with the session', async t => {
+  const app = await quickstart(t)
+  const visitor = await loggedIn('Ada', app)
+  const socket = visitor.socket('/socket')
+  await nextMessage(socket)
+  const closed = once(socket, 'close')
+  await visitor.post('/logout')
+  t.equal((await closed)[0], 4401)
+})
+
 test('a foreign origin is refused with 403, no session with 401', async t => {
   const app = await quickstart(t)
   const ada = await loggedIn('Ada', app)

@@ -16,7 +16,7 @@ declare module '@fastkeep/secure-session' {
 // 1. A certificate for localhost and a key for the sessions. Both are made once, for you alone, and kept outside git.
 const { cert, key, ca } = await developmentCertificate({ directory: fileURLToPath(new URL('../local', import.meta.url)) })
 const keyFile = ca.replace('ca.pem', 'session.key')
-if (!existsSync(keyFile)) writeFileSync(keyFile, generateKey(), { mode: 0o600 })
+if (!existsSync(keyFile)) writeFileSync(keyFile, generateKey(), { mode: 0o600, flag: 'wx' })
 
 // 2. The plugins. The engine comes first: it starts, drains and stops all that follows.
 const app = Fastify({ https: createServerContext({ cert, key }).options, logger: { level: 'warn' } })
@@ -45,6 +45,7 @@ app.post<{ Body: { user: string } }>('/login', {
 })
 
 app.post('/logout', (request, reply) => {
+  for (const socket of app.websocket.subscribers('chat')) if (socket.peer === request.session.user) socket.close(4401, 'logged out')
   request.session.destroy()
   return reply.redirect('/', 303)
 })
@@ -72,10 +73,8 @@ app.get('/chat', (request, reply) => request.session.user === undefined
       join()`))
 
 app.get('/socket', { websocket: true, wsOptions: { authenticate: ({ session }) => session.user } }, (socket, { session: { user } }) => {
-  const tellWhoIsHere = (): void => {
-    const here = [...app.websocket.subscribers('chat')].map(({ peer }) => peer)
-    app.websocket.publish('chat', JSON.stringify({ here: [...new Set(here)] }))
-  }
+  const tellWhoIsHere = (): unknown =>
+    app.websocket.publish('chat', JSON.stringify({ here: [...new Set([...app.websocket.subscribers('chat')].map(({ peer }) => peer))] }))
   socket.on('message', data => app.websocket.publish('chat', JSON.stringify({ from: user, text: String(data).slice(0, 500) })))
   socket.on('close', tellWhoIsHere).subscribe('chat')
   tellWhoIsHere()
