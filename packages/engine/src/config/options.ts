@@ -5,6 +5,7 @@ import { AUTORELOAD_RULES, type AutoreloaderOptions } from '../plugins/autoreloa
 import { CRASH_RULES, DEFAULT_CRASH_DEADLINE, type CrashPolicyOptions } from '../plugins/crash-policy.js'
 import { type DaemonOptions } from '../plugins/daemonizer.js'
 import { DEFAULT_SIGNALS, WINDOWS_SIGNALS, type SignalAction, type SignalMap } from '../plugins/signal-handler.js'
+import { ADDRESS_RULES } from '../server/listen-options.js'
 import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server.js'
 import { choice, list, octal, plain, truth, wholeNumber, type TextForm } from './text-form.js'
 
@@ -73,11 +74,6 @@ const filePath = string('a path')
 const permissions: ConfigOption = { rule: integer(0, 0o777, 'permission bits'), text: octal }
 const switchedGroup: Rule = { expected: 'a boolean or an object', accepts: value => typeof value === 'boolean' }
 
-const host: Rule = {
-  expected: 'an address, a name, or an array of them',
-  accepts: value => [value].flat().length > 0 && [value].flat().every(name => typeof name === 'string' && name !== ''),
-}
-
 const account: Rule = {
   expected: 'a name that is not empty or a number',
   accepts: value => typeof value === 'string' ? value !== '' : integer(0, 0xFFFF_FFFE, 'ids').accepts(value),
@@ -96,11 +92,11 @@ const signalListener: Rule = {
 /** Every option of the engine. */
 export const OPTIONS: ConfigTable = {
   config: { rule: filePath, text: plain, notInFile: true },
-  port: { rule: integer(0, 65_535, 'TCP ports'), text: wholeNumber, default: 0, notWith: 'path' },
-  host: { rule: host, text: list('addresses or names'), default: '127.0.0.1', notWith: 'path' },
-  path: { rule: string('the path of a unix socket'), text: plain },
+  port: { rule: ADDRESS_RULES.port, text: wholeNumber, default: 0, notWith: 'path' },
+  host: { rule: ADDRESS_RULES.host, text: list('addresses or names'), default: '127.0.0.1', notWith: 'path' },
+  path: { rule: ADDRESS_RULES.path, text: plain },
   mode: { ...permissions, default: 0o600, onlyWith: 'path' },
-  socketName: { rule: string(), text: plain },
+  socketName: { rule: ADDRESS_RULES.socketName, text: plain },
   pidFile: { rule: filePath, text: plain },
   user: { rule: account, text: plain },
   group: { rule: account, text: plain },
