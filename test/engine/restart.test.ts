@@ -109,6 +109,27 @@ test('a successor that throws, fails to start, or is not ready in time changes n
   }
 })
 
+test('a successor that fails at the last moment leaves the unix socket to the process that serves', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'fastkeep-socket-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'app.sock')
+  const { first, deploy } = await service(t, { PATH_OF_SOCKET: path })
+  deploy('late')
+  first.kill('SIGHUP')
+  await first.match(/error: .*the successor says: .*fails at the last moment/)
+  const [response] = await once(http.get({ socketPath: path, agent: false }), 'response') as [http.IncomingMessage]
+  t.equal(response.resume().statusCode, 200)
+})
+
+test('a stray note in the environment is passed over', async t => {
+  for (const FASTKEEP_HANDOVER of ['x', 'null', '{}', `{"parent":${process.pid},"channel":0,"draining":[],"sockets":[],"descriptors":{}}`]) {
+    const child = runNode(t, restartable, { FASTKEEP_HANDOVER, GENERATION: fileURLToPath(new URL('fixtures/generation.txt', import.meta.url)) })
+    await child.match(/serving/)
+    child.kill('SIGTERM')
+    t.match(await child.ended, { code: 0 }, FASTKEEP_HANDOVER)
+  }
+})
+
 test('a stop while a successor starts calls the restart off and leaves nobody behind', async t => {
   const { first, deploy } = await service(t)
   deploy('hangs')

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { lstatSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -130,6 +131,20 @@ test('socket activation: the service answers on the socket that it was given, wh
   t.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), 'hello')
   child.kill('SIGTERM')
   t.same(await child.ended, { code: 0, signal: null })
+})
+
+test('socket activation: a restart keeps the socket that was given', async t => {
+  const socket = await listening(t, 0, '127.0.0.1')
+  const { port } = socket.address() as AddressInfo
+  const child = activated(t, [socket], {})
+  await child.match(/serving/)
+  child.kill('SIGHUP')
+  await child.match(new RegExp(`serving http://127.0.0.1:${port}\\n[^]*serving http://127.0.0.1:${port}\\n`))
+  await child.match(/exit\n/)
+  t.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), 'hello')
+  const [pid] = /\d+/.exec(execFileSync('sh', ['-c', `ss -ltnpH 'sport = :${port}' | grep -o 'pid=[0-9]*'`]).toString()) as unknown as [string]
+  process.kill(Number(pid), 'SIGTERM')
+  await child.ended
 })
 
 test('socket activation: several sockets, TCP and unix', async t => {

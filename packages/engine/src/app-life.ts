@@ -1,8 +1,8 @@
-import { type FastifyInstance, type FastifyListenOptions } from 'fastify'
-import { type Engine } from './engine.js'
+import type { FastifyInstance, FastifyListenOptions } from 'fastify'
+import type { Engine } from './engine.js'
 import { IllegalTransition } from './errors.js'
 import { checkListenOptions } from './server/listen-options.js'
-import { type ServedApp } from './server/served-app.js'
+import type { ServedApp } from './server/served-app.js'
 
 /** Has Fastify's own `listen` and `close` go through the bus, and the bus through them. */
 export function joinLife (app: FastifyInstance, engine: Engine, served: ServedApp): void {

@@ -1,10 +1,10 @@
 import { MessageChannel } from 'node:worker_threads'
 import { integer, nested, optionChecker, type Rule } from '@fastkeep/options'
 import { Bus } from './bus/bus.js'
-import { type Listener, type SubscribeOptions } from './bus/channel.js'
-import { type Channels } from './bus/channels.js'
+import type { Listener, SubscribeOptions } from './bus/channel.js'
+import type { Channels } from './bus/channels.js'
 import { describeConfig, type DescribedOption } from './config/describe.js'
-import { type EffectiveOption } from './config/resolve.js'
+import type { EffectiveOption } from './config/resolve.js'
 import { Server, type ServerDrainOptions } from './server/server.js'
 import { Handover } from './supervisor/handover.js'
 
@@ -98,6 +98,7 @@ export class Engine extends Bus {
   override async start (): Promise<void> {
     try {
       await super.start()
+      this.handover.succeeded()
     } catch (error) {
       this.handover.failed(error)
       throw error

@@ -1,5 +1,5 @@
 import { nested, oneOf, optionChecker, type OptionRules, type Rule } from '@fastkeep/options'
-import { type ValueOf } from './headers/fixed-value.js'
+import type { ValueOf } from './headers/fixed-value.js'
 import {
   CONTENT_SECURITY_POLICY_RULES, checkContentSecurityPolicy, type ContentSecurityPolicyOptions,
 } from './headers/content-security-policy.js'

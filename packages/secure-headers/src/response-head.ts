@@ -1,5 +1,5 @@
-import { type ServerResponse } from 'node:http'
-import { type FastifyReply, type FastifyRequest } from 'fastify'
+import type { ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { NonceTooLate } from './errors.js'
 import { SERVER_IDENTITY } from './headers/server-identity.js'
 import { isHstsHost } from './headers/strict-transport-security.js'

@@ -1,8 +1,5 @@
-import {
-  type ContextConfigDefault, type FastifyBaseLogger, type FastifySchema, type FastifyTypeProvider, type FastifyTypeProviderDefault,
-  type RawReplyDefaultExpression, type RawRequestDefaultExpression, type RawServerBase, type RawServerDefault, type RouteGenericInterface,
-} from 'fastify'
-import { type Session } from './session.js'
+import type { ContextConfigDefault, FastifyBaseLogger, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface } from 'fastify'
+import type { Session } from './session.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -3,7 +3,7 @@ import { cookiePolicy, type CookiePolicy } from './cookie-policy.js'
 import { configurationError, KeysMissing, TimeoutsContradict } from './errors.js'
 import { DEFAULT_LIFETIMES, LONGEST_LIFETIME, type Lifetimes } from './lifetimes.js'
 import { createKeyRing, generateKey, type KeyRing } from './sealed/key-ring.js'
-import { type KeyFileReaders } from './sealed/key-file.js'
+import type { KeyFileReaders } from './sealed/key-file.js'
 import { readKeys } from './sealed/key-sources.js'
 
 /**

@@ -1,5 +1,5 @@
 import cookie from '@fastify/cookie'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { assertCookieFits } from './cookie-policy.js'
 import { RouteOff } from './errors.js'
 import './fastify-types.js'

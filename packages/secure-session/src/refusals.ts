@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
-import { type FastifyRequest } from 'fastify'
-import { type SealRefusal } from './sealed/seal.js'
+import type { FastifyRequest } from 'fastify'
+import type { SealRefusal } from './sealed/seal.js'
 
 /**
  * Why the cookie of a request was not accepted:

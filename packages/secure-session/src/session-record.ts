@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type SessionTimes } from './lifetimes.js'
+import type { SessionTimes } from './lifetimes.js'
 
 /** What is kept of a session between requests. */
 export interface SessionRecord extends SessionTimes {

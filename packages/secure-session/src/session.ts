@@ -1,6 +1,6 @@
 import { NameReserved } from './errors.js'
-import { type OpenedSession } from './opened-session.js'
-import { type SessionData } from './session-data.js'
+import type { OpenedSession } from './opened-session.js'
+import type { SessionData } from './session-data.js'
 
 /** What a session has besides the fields of `SessionData`. */
 export interface SessionMethods {

@@ -1,4 +1,4 @@
-import { type FastifyReply } from 'fastify'
+import type { FastifyReply } from 'fastify'
 
 /** Adds a Set-Cookie line in place of one for the same name that the application wrote. */
 export function replaceSetCookie (reply: FastifyReply, name: string, line: string): void {

@@ -1,7 +1,7 @@
-import { type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Http2ServerRequest, type Http2Session } from 'node:http2'
-import { type Socket } from 'node:net'
-import { type TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 
 /** What the handshake of a connection agreed on. */
 export interface TlsConnection {

@@ -1,4 +1,4 @@
-import { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { tlsConnectionOf, type TlsConnection } from './connection.js'
 import { checkOptions } from './errors.js'
 

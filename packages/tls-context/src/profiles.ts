@@ -1,4 +1,4 @@
-import { type SecureVersion } from 'node:tls'
+import type { SecureVersion } from 'node:tls'
 
 /** What a listener offers: protocol versions, cipher suites (TLS 1.3 and 1.2 names of OpenSSL), key exchange groups. */
 export interface Profile {

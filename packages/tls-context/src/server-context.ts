@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureVersion } from 'node:tls'
-import { type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { oneOf, secret, string } from '@fastkeep/options'
 import { checkOptions, systemCode, tlsContextError } from './errors.js'
 import { profiles, type Profile, type ProfileName } from './profiles.js'

@@ -4,8 +4,8 @@ import { boundBuffer } from './backpressure.js'
 import { closeWithin, terminateWithin } from './closing.js'
 import { guardListeners, type GuardedListeners } from './guarded-listeners.js'
 import { report } from './report.js'
-import { type GuardedWebSocket, type Peer } from './socket.js'
-import { type Topics } from './topics.js'
+import type { GuardedWebSocket, Peer } from './socket.js'
+import type { Topics } from './topics.js'
 
 const MAX_EARLY_MESSAGES = 16
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import { report } from './report.js'
-import { type Upgrades } from './upgrades.js'
+import type { Upgrades } from './upgrades.js'
 
 /**
  * What this package asks of an engine that drains the server before `app.close()`: to be called when that begins,

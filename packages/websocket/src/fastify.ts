@@ -4,8 +4,8 @@ import type {
   ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault,
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface
 } from 'fastify'
-import { type WebSocketRouteOptions } from './options.js'
-import { type GuardedWebSocket } from './socket.js'
+import type { WebSocketRouteOptions } from './options.js'
+import type { GuardedWebSocket } from './socket.js'
 
 /** What this package adds to an instance, as `app.websocket`. */
 export interface FastkeepWebSocket {

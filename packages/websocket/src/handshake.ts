@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest, preParsingAsyncHookHandler, preParsingHookHandler } from 'fastify'
 import { HandshakeMalformed, NotAuthenticated, NoWebSocketHere, OriginRefused, ShuttingDown, VersionUnsupported } from './errors.js'
-import { type Authenticate } from './options.js'
+import type { Authenticate } from './options.js'
 import { originTest, ownOrigin, type OriginFunction, type OriginOption } from './origin.js'
 import { report } from './report.js'
-import { type Peer } from './socket.js'
+import type { Peer } from './socket.js'
 
 export interface HandshakeRules {
   origin: OriginOption

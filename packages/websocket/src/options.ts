@@ -1,7 +1,7 @@
 import { func, integer, nested, optionChecker, type Rule } from '@fastkeep/options'
 import type { FastifyRequest } from 'fastify'
 import { canonicalOrigin, type OriginOption } from './origin.js'
-import { type Peer } from './socket.js'
+import type { Peer } from './socket.js'
 
 /**
  * Says who is asking. What it returns becomes `socket.peer`; nothing (`null`, `undefined`, `false`) or an error

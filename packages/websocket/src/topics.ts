@@ -1,5 +1,5 @@
 import { MessageInvalid, TopicInvalid } from './errors.js'
-import { type GuardedWebSocket } from './socket.js'
+import type { GuardedWebSocket } from './socket.js'
 
 const MAX_TOPIC_LENGTH = 256
 

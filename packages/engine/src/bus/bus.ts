@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { IllegalTransition, ReentrantTransition, StartCancelled } from '../errors.js'
-import { type Channels, type LogEntry, type LogLevel } from './channels.js'
+import type { Channels, LogEntry, LogLevel } from './channels.js'
 import { Channel, isThenable, type Listener, type SubscribeOptions, type Subscription } from './channel.js'
 import { ChannelFailures, type ListenerFailure } from './channel-failures.js'
 import { StateWaiters, type WaitOptions } from './state-waiters.js'

@@ -1,5 +1,5 @@
 import { WaitTimeout } from '../errors.js'
-import { type State } from './states.js'
+import type { State } from './states.js'
 
 export interface WaitOptions {
   /** Rejects with its reason when it aborts. */

@@ -1,5 +1,5 @@
-import { type ConfigTable } from './options.js'
-import { type ConfigSource, type EffectiveOption } from './resolve.js'
+import type { ConfigTable } from './options.js'
+import type { ConfigSource, EffectiveOption } from './resolve.js'
 
 /** One line of {@link describeConfig}, safe to be logged and sent. */
 export interface DescribedOption {

@@ -1,5 +1,5 @@
 import { nearest } from '@fastkeep/options'
-import { type EngineErrorConstructor } from '../errors.js'
+import type { EngineErrorConstructor } from '../errors.js'
 import { isGroup, isObject, type ConfigOption, type ConfigTable } from './options.js'
 
 /** One option that somebody has given. */

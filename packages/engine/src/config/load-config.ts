@@ -1,6 +1,6 @@
 import { readEnvironment } from './environment.js'
 import { findConfigFile, readConfigFile } from './file.js'
-import { type Given } from './given.js'
+import type { Given } from './given.js'
 import { OPTIONS, type ConfigOptions, type ConfigTable } from './options.js'
 import { resolveConfig, type ResolvedConfig } from './resolve.js'
 

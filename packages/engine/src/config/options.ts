@@ -3,7 +3,7 @@ import { arrayOf, func, integer, oneOf, string, type Rule } from '@fastkeep/opti
 import { DEFAULT_RESTART_TIMEOUT } from '../engine.js'
 import { AUTORELOAD_RULES, type AutoreloaderOptions } from '../plugins/autoreloader.js'
 import { CRASH_RULES, DEFAULT_CRASH_DEADLINE, type CrashPolicyOptions } from '../plugins/crash-policy.js'
-import { type DaemonOptions } from '../plugins/daemonizer.js'
+import type { DaemonOptions } from '../plugins/daemonizer.js'
 import { DEFAULT_SIGNALS, WINDOWS_SIGNALS, type SignalAction, type SignalMap } from '../plugins/signal-handler.js'
 import { ADDRESS_RULES } from '../server/listen-options.js'
 import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server.js'

@@ -1,7 +1,7 @@
 import { channel as diagnosticsChannel, subscribe as subscribeTo, unsubscribe as unsubscribeFrom } from 'node:diagnostics_channel'
 import { extname, relative, resolve, sep } from 'node:path'
 import { arrayOf, func, optionChecker, string, type Rule } from '@fastkeep/options'
-import { type Bus } from '../bus/bus.js'
+import type { Bus } from '../bus/bus.js'
 import { loadedFiles } from './loaded-files.js'
 import { AutoreloadBlind, AutoreloadFailed, AutoreloadRefused } from './monitor-errors.js'
 import { WatchedFiles } from './watched-files.js'

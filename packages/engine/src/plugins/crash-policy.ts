@@ -3,7 +3,7 @@ import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { func, integer, oneOf, optionChecker, type Rule } from '@fastkeep/options'
-import { type Engine } from '../engine.js'
+import type { Engine } from '../engine.js'
 import { ExitCode } from '../exit-codes.js'
 import { UncaughtException, UnhandledRejection } from './monitor-errors.js'
 

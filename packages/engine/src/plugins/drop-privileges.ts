@@ -4,7 +4,7 @@ import { closeSync, constants, existsSync, fchownSync, fstatSync, openSync, read
 import { resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { integer, optionChecker, type Rule } from '@fastkeep/options'
-import { type Engine } from '../engine.js'
+import type { Engine } from '../engine.js'
 import { DropUnsupported, FileRefused, NotDropped, NotReadable, NotRoot } from './drop-privileges-errors.js'
 import { readThreadStatuses, regainedPrivileges, supplementaryGroups, threadFaults, type Identity } from './privileges-check.js'
 import { describeAccount, resolveAccount, type Account } from './users.js'

@@ -1,6 +1,6 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { optionChecker, string } from '@fastkeep/options'
-import { type Bus } from '../bus/bus.js'
+import type { Bus } from '../bus/bus.js'
 import { BackgroundTask, type TaskCallback } from './background-task.js'
 import { MonitorFailed } from './monitor-errors.js'
 

@@ -1,7 +1,7 @@
 import { type BigIntStats, closeSync, fstatSync, ftruncateSync, linkSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { contentFor, type Draft, draftName, draftsOf, removeName, writeDraft } from './pid-file-draft.js'
 import { asPIDFileError, PIDFileHeld } from './pid-file-errors.js'
-import { type Lock } from './pid-file-lock.js'
+import type { Lock } from './pid-file-lock.js'
 import { isAt, openPIDFile, type OpenedPIDFile, reasonOf } from './read-pid-file.js'
 
 /*

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { nearest } from '@fastkeep/options'
-import { type Engine } from '../engine.js'
+import type { Engine } from '../engine.js'
 import { SignalListenerInvalid, UnknownSignal } from '../errors.js'
 
 /**

@@ -1,6 +1,6 @@
 import net, { isIPv6 } from 'node:net'
 import { getSystemErrorMap } from 'node:util'
-import { type TcpAddress } from './address.js'
+import type { TcpAddress } from './address.js'
 
 /*
  * Binding without listening. Node 24.21 and later offer `net.BoundSocket`; earlier lines have the same only as an

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type CutRequest } from './http1-drain.js'
+import type { CutRequest } from './http1-drain.js'
 
 /** What a drain ends: an app's connections. */
 export interface Drainable {

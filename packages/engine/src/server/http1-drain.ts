@@ -1,6 +1,6 @@
-import { type IncomingMessage, type ServerResponse } from 'node:http'
-import { type Server as NetServer, type Socket } from 'node:net'
-import { type TLSSocket } from 'node:tls'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server as NetServer, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 
 const latestResponse = Symbol('fastkeep.engine.latestResponse')
 const latestStart = Symbol('fastkeep.engine.latestStart')

@@ -1,6 +1,6 @@
-import { type ServerHttp2Session, type ServerHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
-import { type Server as NetServer } from 'node:net'
-import { type CutRequest } from './http1-drain.js'
+import type { ServerHttp2Session, ServerHttp2Stream, IncomingHttpHeaders } from 'node:http2'
+import type { Server as NetServer } from 'node:net'
+import type { CutRequest } from './http1-drain.js'
 
 /**
  * Ends the HTTP/2 sessions of a server: GOAWAY first (RFC 9113, section 6.8), so that what is under way is finished and

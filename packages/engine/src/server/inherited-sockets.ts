@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { type InheritedDescriptor } from '../systemd/socket-activation.js'
+import type { InheritedDescriptor } from '../systemd/socket-activation.js'
 import { format, type Address } from './address.js'
 import { Listener } from './listener.js'
 
@@ -7,6 +7,8 @@ import { Listener } from './listener.js'
 export interface HandedSocket {
   readonly fd: number
   readonly address: Address
+  /** The predecessor, or one before it, had it from socket activation: its name there, `''` for none. */
+  readonly activation?: string
 }
 
 /**
@@ -18,22 +20,23 @@ export class InheritedSockets {
   readonly #handed: HandedSocket[]
 
   constructor (activated: readonly InheritedDescriptor[], handed: readonly HandedSocket[]) {
-    this.#activated = [...activated]
-    this.#handed = [...handed]
+    const handedOn = handed.filter(({ activation }) => activation !== undefined)
+    this.#activated = [...activated, ...handedOn.map(({ fd, activation }) => ({ fd, name: activation === '' ? undefined : activation }))]
+    this.#handed = handed.filter(({ activation }) => activation === undefined)
   }
 
   /** Those of socket activation that bear a name, or all for an app that names none. */
   takeActivated (name: string | undefined): Listener[] {
     const mine = this.#activated.filter(descriptor => name === undefined || descriptor.name === name)
     for (const descriptor of mine) this.#activated.splice(this.#activated.indexOf(descriptor), 1)
-    return mine.map(descriptor => Listener.inherit(descriptor))
+    return mine.map(descriptor => Listener.activated(descriptor))
   }
 
   /** The one that a predecessor had at this address; at any port where the system may choose one. */
   takeHanded (wanted: Address): Listener | undefined {
     const index = this.#handed.findIndex(({ address }) => isSame(address, wanted))
     const [socket] = index === -1 ? [] : this.#handed.splice(index, 1)
-    return socket === undefined ? undefined : Listener.inherit({ fd: socket.fd, name: undefined }, socket.address)
+    return socket === undefined ? undefined : Listener.inherit(socket.fd, socket.address)
   }
 
   /** Closes what nobody wanted, and tells what that was. */

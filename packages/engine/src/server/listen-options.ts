@@ -1,4 +1,4 @@
-import { type FastifyListenOptions } from 'fastify'
+import type { FastifyListenOptions } from 'fastify'
 import { boolean, func, integer, optionChecker, string, type Rule } from '@fastkeep/options'
 import { RegistrationRefused } from '../errors.js'
 

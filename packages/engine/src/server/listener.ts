@@ -2,7 +2,7 @@ import { chmodSync, closeSync, lstatSync, renameSync, rmSync, type Stats } from 
 import net, { type Server as NetServer } from 'node:net'
 import { once } from 'node:events'
 import { AddressInUse, AddressRefused } from '../errors.js'
-import { type InheritedDescriptor } from '../systemd/socket-activation.js'
+import type { InheritedDescriptor } from '../systemd/socket-activation.js'
 import { format, type Address, type TcpAddress, type UnixAddress } from './address.js'
 import { bindTcp, bindUnix } from './bind.js'
 import { ownerOf } from './port-owner.js'
@@ -17,10 +17,14 @@ export class Listener {
   readonly fd: number
   #address: Address | undefined
   readonly #listenable: object
+  /** Of a socket of socket activation: its name there, `''` for none. */
+  readonly activation: string | undefined
   #close: () => void
   #remove: () => void
+  #isInherited = false
 
-  private constructor (address: Address | undefined, fd: number, listenable: object, close: () => void, remove: () => void) {
+  private constructor (address: Address | undefined, fd: number, listenable: object, close: () => void, remove: () => void, activation?: string) {
+    this.activation = activation
     this.#address = address
     this.fd = fd
     this.#listenable = listenable
@@ -39,10 +43,16 @@ export class Listener {
     }
   }
 
-  /** @param address where the socket is bound, if that is known before it listens */
-  static inherit ({ fd }: InheritedDescriptor, address?: Address): Listener {
-    const remove = address !== undefined && 'path' in address ? removal(address.path) : nothing
-    return new Listener(address, fd, { fd }, () => closeSync(fd), remove)
+  /** A socket of a predecessor, which serves on it until this process does: its path is not to be removed before. */
+  static inherit (fd: number, address: Address): Listener {
+    const listener = new Listener(address, fd, { fd }, () => closeSync(fd), nothing)
+    listener.#isInherited = true
+    return listener
+  }
+
+  /** A socket of socket activation; it tells its address once it listens, and its path is the service manager's. */
+  static activated ({ fd, name = '' }: InheritedDescriptor): Listener {
+    return new Listener(undefined, fd, { fd }, () => closeSync(fd), nothing, name)
   }
 
   /**
@@ -83,6 +93,11 @@ export class Listener {
     }
     this.#close = nothing
     this.#address ??= addressOf(server)
+  }
+
+  /** The path of an inherited socket is this process's to remove from now on. */
+  takePath (): void {
+    if (this.#isInherited && 'path' in this.address) this.#remove = removal(this.address.path)
   }
 
   /** The path of the socket is another process's business from now on. */

@@ -1,10 +1,10 @@
 import net, { type Server as NetServer, type Socket } from 'node:net'
 import { resolve } from 'node:path'
-import { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { resolveHost, urlOf, type Address } from './address.js'
 import { Http1Drain, type CutRequest } from './http1-drain.js'
 import { Http2Drain } from './http2-drain.js'
-import { type HandedSocket, type InheritedSockets } from './inherited-sockets.js'
+import type { HandedSocket, InheritedSockets } from './inherited-sockets.js'
 import { mergeListenOptions, type ListenOptions } from './listen-options.js'
 import { Listener } from './listener.js'
 
@@ -71,7 +71,7 @@ export class ServedApp {
 
   /** What a successor of this process needs to listen on the same sockets. */
   get sockets (): HandedSocket[] {
-    return this.#listeners.map(({ fd, address }) => ({ fd, address }))
+    return this.#listeners.map(({ fd, address, activation }) => ({ fd, address, ...activation === undefined ? {} : { activation } }))
   }
 
   setListenOptions (options: ListenOptions): void {
@@ -105,6 +105,10 @@ export class ServedApp {
   release (): void {
     for (const listener of this.#listeners) listener.release()
     this.#listeners = []
+  }
+
+  takePaths (): void {
+    for (const listener of this.#listeners) listener.takePath()
   }
 
   /** The sockets are a successor's as well; their paths are its alone. */

@@ -1,5 +1,5 @@
-import { type ServerOptions as HttpServerOptions } from 'node:http'
-import { type ServerOptions as HttpsServerOptions } from 'node:https'
+import type { ServerOptions as HttpServerOptions } from 'node:http'
+import type { ServerOptions as HttpsServerOptions } from 'node:https'
 
 /** Options of Fastify's factory, to be spread into it. */
 export interface ServerOptions<Https = undefined> {

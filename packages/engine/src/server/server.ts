@@ -1,14 +1,14 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { lchownSync } from 'node:fs'
-import { type FastifyInstance } from 'fastify'
-import { type Bus } from '../bus/bus.js'
+import type { FastifyInstance } from 'fastify'
+import type { Bus } from '../bus/bus.js'
 import { AppRefused, DrainDeadlineExceeded } from '../errors.js'
 import { predecessor } from '../supervisor/predecessor.js'
 import { takeInherited } from '../systemd/socket-activation.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
-import { type CutRequest } from './http1-drain.js'
+import type { CutRequest } from './http1-drain.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
-import { type ListenOptions } from './listen-options.js'
+import type { ListenOptions } from './listen-options.js'
 import { ServedApp } from './served-app.js'
 
 export interface ServerDrainOptions extends DrainOptions {
@@ -134,6 +134,16 @@ export class Server {
   handOver (): void {
     this.#isHandedOver = true
     for (const app of this.#apps) app.handOver()
+  }
+
+  /** The paths of unix sockets that came from a predecessor are this process's from now on, to be removed at its end. */
+  takePaths (): void {
+    for (const app of this.#apps) app.takePaths()
+  }
+
+  /** ms that the drain of a restart may take. */
+  get longestDrain (): number {
+    return this.#restartDrain(this.#apps).deadline
   }
 
   /** Gives the unix sockets to another user: after the drop of privileges this process could not remove them. */

@@ -1,4 +1,4 @@
-import { type HandedSocket } from '../server/inherited-sockets.js'
+import type { HandedSocket } from '../server/inherited-sockets.js'
 
 /** What a process tells its successor through the environment. All numbers but `parent` are descriptors. */
 export interface HandoverNote {
@@ -27,6 +27,25 @@ export function takeNote (): HandoverNote | undefined {
   const text = process.env[VARIABLE]
   if (text === undefined) return undefined
   Reflect.deleteProperty(process.env, VARIABLE)
-  const note = JSON.parse(text) as HandoverNote
-  return note.parent === process.ppid ? note : undefined
+  const note = parse(text)
+  return note !== undefined && isChildOf(note.parent) ? note : undefined
+}
+
+function parse (text: string): HandoverNote | undefined {
+  try {
+    return (JSON.parse(text) ?? undefined) as HandoverNote | undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Or of one that has ended since: then this process is the only one that has the sockets. */
+function isChildOf (parent: number): boolean {
+  if (process.ppid === parent) return true
+  try {
+    process.kill(parent, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
 }

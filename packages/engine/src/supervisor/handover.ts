@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type Engine } from '../engine.js'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
 import { predecessor } from './predecessor.js'
 import { startSuccessor } from './successor.js'
@@ -10,6 +11,9 @@ export interface HandedPart {
   /** A successor that may have taken it has ended: it is this process's again. */
   takeBack (): unknown
 }
+
+/** ms beyond the longest drain for an older process to end. */
+const GRACE = 5_000
 
 /** Older processes that may still drain when one more begins to. */
 const OLDER_GENERATIONS = 1
@@ -30,7 +34,6 @@ export class Handover {
   constructor (engine: Engine, timeout: number) {
     this.#engine = engine
     this.#timeout = timeout
-    engine.subscribe('ready', () => predecessor?.ready(), { priority: 95, name: 'Handover' })
     engine.subscribe('drain', () => this.#stop(), { priority: 0, name: 'Handover' })
   }
 
@@ -41,6 +44,12 @@ export class Handover {
 
   keep (name: string, part: HandedPart): void {
     this.#parts.set(name, part)
+  }
+
+  /** The predecessor can drain: this process serves, and nothing that could fail is left to do. */
+  succeeded (): void {
+    this.#engine.server.takePaths()
+    predecessor?.ready()
   }
 
   /** The predecessor hears why this process did not come to serve. */
@@ -76,11 +85,21 @@ export class Handover {
   }
 
   async #waitForOlder (callOff: AbortSignal): Promise<void> {
-    if (predecessor === undefined) return
-    await Promise.race([
-      predecessor.haveLeft(OLDER_GENERATIONS),
-      once(callOff, 'abort').then(() => { throw new RestartFailed('it was called off by a stop') }),
-    ])
+    if (predecessor === undefined || predecessor.draining.length <= OLDER_GENERATIONS) return
+    this.#engine.log('The restart waits for an older process that still drains')
+    const patience = this.#engine.server.longestDrain + GRACE
+    const waited = new AbortController()
+    try {
+      await Promise.race([
+        predecessor.haveLeft(OLDER_GENERATIONS),
+        once(callOff, 'abort', { signal: waited.signal }).then(() => { throw new RestartFailed('it was called off by a stop') }),
+        delay(patience, undefined, { signal: waited.signal }).then(() => {
+          throw new RestartFailed(`two older processes have not ended within ${patience} ms; end the oldest one`)
+        }),
+      ])
+    } finally {
+      waited.abort()
+    }
   }
 
   async #start (signal: AbortSignal): Promise<number> {
@@ -94,8 +113,17 @@ export class Handover {
         signal,
       })
     } catch (error) {
-      for (const [, part] of parts) await part.takeBack()
+      for (const [name, part] of parts) await this.#takeBack(name, part)
       throw error
+    }
+  }
+
+  /** Why the restart failed is what counts; that a part of it stays lost is told beside it. */
+  async #takeBack (name: string, part: HandedPart): Promise<void> {
+    try {
+      await part.takeBack()
+    } catch (error) {
+      this.#engine.log(`${name} could not be taken back from the successor: ${String(error)}`, 'error', error)
     }
   }
 }

@@ -9,6 +9,7 @@ import { takeNote, type HandoverAnswer, type HandoverNote } from './handover-not
 export class Predecessor {
   readonly note: HandoverNote
   readonly #channel: Socket
+  #isTold = false
   readonly #draining = new Map<number, Socket>()
 
   constructor (note: HandoverNote) {
@@ -24,10 +25,13 @@ export class Predecessor {
 
   /** Tells the predecessor that it can drain: this process serves. Nothing that can fail may come after it. */
   ready (): void {
+    if (this.#isTold) return
+    this.#isTold = true
     this.#answer({ ready: process.pid })
   }
 
   failed (reason: string): void {
+    if (this.#isTold) return
     this.#answer({ failed: reason })
   }
 
@@ -50,7 +54,14 @@ export class Predecessor {
   }
 }
 
-const note = takeNote()
-
 /** Taken at the first import, before any child of this process could see the note. */
-export const predecessor = note === undefined ? undefined : new Predecessor(note)
+export const predecessor = predecessorOf(takeNote())
+
+function predecessorOf (note: HandoverNote | undefined): Predecessor | undefined {
+  try {
+    return note === undefined ? undefined : new Predecessor(note)
+  } catch {
+    // Its descriptors are not there: a note that was left over.
+    return undefined
+  }
+}

@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { type Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { RestartFailed } from '../errors.js'
 import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
-import { type HandedSocket } from '../server/inherited-sockets.js'
+import type { HandedSocket } from '../server/inherited-sockets.js'
 import { withNote, type HandoverAnswer } from './handover-note.js'
 
 export interface SuccessorOptions {
@@ -17,6 +17,9 @@ export interface SuccessorOptions {
   /** Calls it off. */
   readonly signal: AbortSignal
 }
+
+/** Relative paths of the program count from here, wherever the process has gone since. */
+const startDirectory = process.cwd()
 
 /** ms between SIGTERM and SIGKILL for a successor that is not wanted any more. */
 const TERMINATION_GRACE = 3_000
@@ -48,7 +51,7 @@ export async function startSuccessor (options: SuccessorOptions): Promise<number
 function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): { child: ChildProcess, channel: Readable } {
   const stdio: Array<number | 'inherit' | 'pipe'> = ['inherit', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
-  const handed = sockets.map(({ fd, address }) => ({ fd: pass(fd), address }))
+  const handed = sockets.map(socket => ({ ...socket, fd: pass(socket.fd) }))
   const channel = pass('pipe')
   const note = {
     parent: process.pid,
@@ -60,6 +63,7 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
   const { sea } = process as { sea?: unknown }
   const { execPath, execArgv, argv } = process
   const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
+    cwd: startDirectory,
     env: withNote(sameEnvironment(process.env), note),
     stdio,
   })
@@ -78,7 +82,9 @@ async function answerOf (channel: Readable & { unref?: () => void }, settled: Ab
 }
 
 async function endOf (child: ChildProcess, settled: AbortSignal): Promise<never> {
-  const [code, signal] = await once(child, 'exit', { signal: settled }) as [number | null, NodeJS.Signals | null]
+  const [code, signal] = await once(child, 'exit', { signal: settled }).catch((error: Error) => {
+    throw new RestartFailed(`the successor could not be started: ${error.message}`, { cause: error })
+  }) as [number | null, NodeJS.Signals | null]
   throw new RestartFailed(`the successor ended with ${signal ?? `code ${code}`} before it was ready`)
 }
 

@@ -1,4 +1,4 @@
-import { type OptionRules } from '@fastkeep/options'
+import type { OptionRules } from '@fastkeep/options'
 import { PermissionsPolicyInvalid } from '../errors.js'
 import { STRING_LIST } from './string-list.js'
 

@@ -1,9 +1,9 @@
 import { LARGEST_COOKIE } from '../cookie-policy.js'
 import { isInFuture, isRenewalDue, passedLimit, type Lifetimes } from '../lifetimes.js'
-import { type SessionOrigin } from '../opened-session.js'
-import { type RefusalReason } from '../refusals.js'
+import type { SessionOrigin } from '../opened-session.js'
+import type { RefusalReason } from '../refusals.js'
 import { recordFromText, recordToText, type SessionRecord } from '../session-record.js'
-import { type KeyRing } from './key-ring.js'
+import type { KeyRing } from './key-ring.js'
 import { open, seal, type SealContext } from './seal.js'
 
 export interface SealedSessions {

@@ -1,6 +1,6 @@
-import { type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { isIP, SocketAddress } from 'node:net'
-import { type Rule } from '@fastkeep/options'
+import type { Rule } from '@fastkeep/options'
 import { primitive } from './der.js'
 
 /** A name of a certificate, after GeneralName of RFC 5280 section 4.2.1.6. */

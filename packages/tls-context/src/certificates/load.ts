@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
-import { type Rule } from '@fastkeep/options'
+import type { Rule } from '@fastkeep/options'
 import { systemCode, tlsContextError } from '../errors.js'
 import { readRegularFile, UnfitFile } from './regular-file.js'
 

@@ -1,4 +1,4 @@
-import { type KeyObject, type X509Certificate } from 'node:crypto'
+import type { KeyObject, X509Certificate } from 'node:crypto'
 
 /** One reason why a certificate and its key are not fit to serve. */
 export interface Finding {
