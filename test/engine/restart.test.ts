@@ -187,7 +187,7 @@ test('a unix socket passes from process to process, and the last one removes it'
   t.equal(existsSync(path), false)
 })
 
-const RESTARTS = 4
+const RESTARTS = 2
 
 for (const [name, options] of Object.entries({
   'new connections': { kind: 'close', connections: 8 },
