@@ -11,6 +11,8 @@ export interface Ended {
 /** A process of a test: its output line by line, its end, and its certain death with the test. */
 export class Child {
   readonly process: ChildProcess
+  /** Its own end; what it has started may hold its output open. */
+  readonly exited: Promise<unknown>
   readonly ended: Promise<Ended>
   output = ''
   #waiters: Array<() => void> = []
@@ -24,6 +26,7 @@ export class Child {
         for (const waiter of this.#waiters) waiter()
       })
     }
+    this.exited = once(this.process, 'exit')
     this.ended = once(this.process, 'close').then(([code, signal]) => ({ code, signal }) as Ended)
     t.teardown(async () => {
       if (options.detached === true) killGroup(this.pid)

@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'fastkeep-node-'))
 tap.teardown(() => rmSync(folder, { recursive: true }))
 
 const present = Number(process.versions.node.split('.')[0])
-const FILES = ['bus', 'server', 'process', 'sockets'].map(name => fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)))
+const FILES = ['bus', 'server', 'process', 'sockets', 'restart'].map(name => fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)))
 
 /** The npm package `node` brings Node itself. */
 async function nodeOf (version: number): Promise<string> {
@@ -21,7 +21,7 @@ async function nodeOf (version: number): Promise<string> {
 }
 
 for (const version of [20, 22, 24, 26].filter(version => version !== present)) {
-  test(`the bus, processes, the server and its sockets on Node ${version}`, async t => {
+  test(`the bus, processes, the server, its sockets and restarts on Node ${version}`, async t => {
     const node = await nodeOf(version)
     for (const file of FILES) {
       const child = new Child(t, node, ['--import=tsx', file], { env: { ...plainEnvironment(), TAP_TIMEOUT: '170' } })

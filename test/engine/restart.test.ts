@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -187,7 +188,39 @@ test('a unix socket passes from process to process, and the last one removes it'
   t.equal(existsSync(path), false)
 })
 
-const RESTARTS = 2
+test('a restart at the very moment when an older process ends hands no connection of a client to the successor', async t => {
+  const { first, port, pid, restart, deploy } = await service(t)
+  await restart('1')
+  const present = pid()
+  const agent = new http.Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const ask = async (): Promise<unknown> => {
+    const [response] = await once(http.get({ port, agent, signal: AbortSignal.timeout(10_000) }), 'response') as [http.IncomingMessage]
+    response.resume()
+    return await once(response, 'end')
+  }
+  await first.match(new RegExp(`exit ${first.pid}\\n`))
+  // Frozen, it hears in one turn of its event loop of the older one's end, of connections and of the next restart.
+  process.kill(present, 'SIGSTOP')
+  await first.exited
+  const asked = [ask(), ask(), ask()]
+  await delay(20)
+  deploy('2')
+  process.kill(present, 'SIGHUP')
+  asked.push(ask(), ask(), ask())
+  await delay(20)
+  process.kill(present, 'SIGCONT')
+  for (let count = 0; count < 100; count++) {
+    asked.push(ask())
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  const [, successor] = await first.match(/serving (\d+) generation 2 on/) as unknown as [string, string]
+  t.teardown(() => killIfThere(Number(successor)))
+  await Promise.all(asked)
+  t.equal((await Promise.all(asked.map(ask))).length, 106, 'the connections are still answered')
+})
+
+const RESTARTS = 4
 
 for (const [name, options] of Object.entries({
   'new connections': { kind: 'close', connections: 8 },

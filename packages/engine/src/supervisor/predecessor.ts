@@ -20,7 +20,8 @@ export class Predecessor {
 
   /** The descriptors that end with the older processes that have not ended yet. */
   get draining (): number[] {
-    return [...this.#draining.keys()]
+    // A destroyed socket has closed its descriptor before it says so: the number may be a client's connection by now.
+    return [...this.#draining].flatMap(([fd, socket]) => socket.destroyed ? [] : fd)
   }
 
   /** Tells the predecessor that it can drain: this process serves. Nothing that can fail may come after it. */
