@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test, type Test } from 'tap'
+import { readPIDFile } from '@fastkeep/engine'
 import { createDevelopmentCertificate } from '@fastkeep/tls-context'
 import { failedIn, type LoadOptions, type LoadReport } from '../../bench/load/client.js'
 import { Child, plainEnvironment, runNode } from '../child.js'
+import { needsRoot } from '../programs.js'
 
 const restartable = new URL('fixtures/restartable.js', import.meta.url)
 const loader = fileURLToPath(new URL('../../bench/load/main.ts', import.meta.url))
@@ -27,6 +29,7 @@ async function service (t: Test, env: NodeJS.ProcessEnv = {}): Promise<Service> 
   const folder = mkdtempSync(join(tmpdir(), 'fastkeep-restart-'))
   const GENERATION = join(folder, 'generation')
   writeFileSync(GENERATION, '0')
+  chmodSync(folder, 0o755)
   const first = runNode(t, restartable, { GENERATION, ...env })
   const [, pid, port] = await first.match(/serving (\d+) generation 0 on (?:https?:\/\/127\.0\.0\.1:(\d+)|unix:\S+)\n/) as unknown as [string, string, string | undefined]
   let present = Number(pid)
@@ -121,6 +124,32 @@ test('a successor that fails at the last moment leaves the unix socket to the pr
   const [response] = await once(http.get({ socketPath: path, agent: false }), 'response') as [http.IncomingMessage]
   t.equal(response.resume().statusCode, 200)
 })
+
+for (const [who, user, skip] of [
+  ['a process', undefined, false],
+  ['a process that has dropped its privileges', 'nobody', needsRoot()],
+] as const) {
+  test(`a successor that fails at the last moment leaves ${who} its PID file, with no moment in which it is not there`, { skip }, async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'fastkeep-pid-'))
+    chmodSync(folder, 0o755)
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'app.pid')
+    const { first, deploy } = await service(t, { FASTKEEP_PID_FILE: path, ...user === undefined ? {} : { FASTKEEP_USER: user } })
+    deploy('late')
+    let isMissing = false
+    let isLooking = true
+    const looked = (async () => {
+      for (; isLooking; await delay(0)) isMissing ||= !existsSync(path)
+    })()
+    first.kill('SIGHUP')
+    await first.match(/error: .*the successor says: .*fails at the last moment/)
+    isLooking = false
+    await looked
+    t.equal(isMissing, false)
+    t.equal(readFileSync(path, 'utf8'), `${first.pid}\n`)
+    t.match(readPIDFile(path), { state: 'running', pid: first.pid })
+  })
+}
 
 test('a stray note in the environment is passed over', async t => {
   for (const FASTKEEP_HANDOVER of ['x', 'null', '{}', `{"parent":${process.pid},"channel":0,"draining":[],"sockets":[],"descriptors":{}}`]) {

@@ -54,7 +54,9 @@ export function takeOver (path: string, inherited: number, lock: Lock): Claim {
   try {
     draft = writeDraft(path, process.pid)
   } catch (error) {
-    return rewrite(path, inherited, lock, error as NodeJS.ErrnoException)
+    if (!isRefusal(error)) throw asPIDFileError(path, 'taken over', error)
+    rewrite(path, inherited)
+    return { fd: inherited, lock, stats: fstatSync(inherited, { bigint: true }) }
   }
   try {
     renameSync(draft.path, path)
@@ -138,16 +140,19 @@ function moveAway (path: string, { stats }: OpenedPIDFile): boolean {
  * In place, for a process that may not write to the directory any more. At every moment the first line is one of the
  * two PIDs: what is left of a longer one is overwritten with newlines before it is cut off.
  */
-function rewrite (path: string, inherited: number, lock: Lock, refusal: NodeJS.ErrnoException): Claim {
-  if (refusal.code !== 'EACCES' && refusal.code !== 'EPERM' && refusal.code !== 'EROFS') throw asPIDFileError(path, 'taken over', refusal)
+export function rewrite (path: string, fd: number): void {
   const content = contentFor(process.pid)
   try {
-    writeSync(inherited, content.padEnd(Number(fstatSync(inherited).size), '\n'), 0)
-    ftruncateSync(inherited, content.length)
-  } catch {
-    throw asPIDFileError(path, 'taken over', refusal)
+    writeSync(fd, content.padEnd(Number(fstatSync(fd).size), '\n'), 0)
+    ftruncateSync(fd, content.length)
+  } catch (error) {
+    throw asPIDFileError(path, 'written', error)
   }
-  return { fd: inherited, lock, stats: fstatSync(inherited, { bigint: true }) }
+}
+
+/** This user may not write to the directory. */
+function isRefusal (error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
 function discard (draft: Draft): void {

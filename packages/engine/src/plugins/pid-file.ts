@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine } from '../engine.js'
 import { Handover } from '../supervisor/handover.js'
-import { type Claim, isOurs, remove, takeOver, tryToClaim } from './pid-file-claim.js'
+import { type Claim, isOurs, remove, rewrite, takeOver, tryToClaim } from './pid-file-claim.js'
 import { asPIDFileError, PIDFileHeld, PIDFileRefused } from './pid-file-errors.js'
 import { type Lock, lockOfInherited } from './pid-file-lock.js'
 import { isAt, OPEN_FLAGS } from './read-pid-file.js'
@@ -84,9 +84,12 @@ export class PIDFile {
     return this
   }
 
-  /** A successor that may have taken the file has ended: it is this process's again. */
-  takeBack (): Promise<void> {
-    return this.claim()
+  /** A successor that may have taken the file has ended: it is this process's again, without a moment when it is not there. */
+  async takeBack (): Promise<void> {
+    const claim = this.#claim
+    // A successor that may not write to the directory, as this process may not, has written into the file itself.
+    if (claim === undefined || !isAt(this.path, claim.stats)) await this.claim()
+    else if (!isOurs(this.path, claim)) rewrite(this.path, claim.fd)
   }
 
   /** Leaves the bus; a file that is claimed stays so until {@link release}. */
@@ -114,8 +117,8 @@ export class PIDFile {
   }
 
   /**
-   * Gives the file up: removes it if it is still this process's own, else leaves it alone. Does nothing if it was never
-   * claimed.
+   * Gives the file up: removes it if it is still this process's own, else leaves it alone, and so does a successor that
+   * fails while its predecessor serves, which takes it back. Does nothing if it was never claimed.
    *
    * @throws `FST_KEEP_ENGINE_PID_FILE_UNUSABLE` when it can be neither removed nor emptied
    */
@@ -126,6 +129,7 @@ export class PIDFile {
     this.#inheritedFd = undefined
     if (claim === undefined) return
     try {
+      if (Handover.canBeTakenBack) return
       if (!isOurs(this.path, claim)) return this.#engine.log(`PID file ${this.path} is another process's now: left alone`)
       const how = remove(this.path, claim)
       this.#engine.log(`PID file ${this.path} ${how}`)

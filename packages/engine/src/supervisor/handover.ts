@@ -42,6 +42,11 @@ export class Handover {
     return predecessor?.note.descriptors[name]
   }
 
+  /** Whether a predecessor still serves, which takes everything back if this process ends before it does. */
+  static get canBeTakenBack (): boolean {
+    return predecessor?.serves ?? false
+  }
+
   keep (name: string, part: HandedPart): void {
     this.#parts.set(name, part)
   }

@@ -24,6 +24,11 @@ export class Predecessor {
     return [...this.#draining].flatMap(([fd, socket]) => socket.destroyed ? [] : fd)
   }
 
+  /** Whether it still serves, and will go on if this process does not come to. */
+  get serves (): boolean {
+    return !this.#isTold && !this.#channel.destroyed
+  }
+
   /** Tells the predecessor that it can drain: this process serves. Nothing that can fail may come after it. */
   ready (): void {
     if (this.#isTold) return
