@@ -137,14 +137,10 @@ for (const [who, user, skip] of [
     const { first, deploy } = await service(t, { FASTKEEP_PID_FILE: path, ...user === undefined ? {} : { FASTKEEP_USER: user } })
     deploy('late')
     let isMissing = false
-    let isLooking = true
-    const looked = (async () => {
-      for (; isLooking; await delay(0)) isMissing ||= !existsSync(path)
-    })()
+    const look = setInterval(() => { isMissing ||= !existsSync(path) }, 1)
+    t.teardown(() => clearInterval(look))
     first.kill('SIGHUP')
     await first.match(/error: .*the successor says: .*fails at the last moment/)
-    isLooking = false
-    await looked
     t.equal(isMissing, false)
     t.equal(readFileSync(path, 'utf8'), `${first.pid}\n`)
     t.match(readPIDFile(path), { state: 'running', pid: first.pid })

@@ -5,7 +5,7 @@ import type { Listener, SubscribeOptions } from './bus/channel.js'
 import type { Channels } from './bus/channels.js'
 import { describeConfig, type DescribedOption } from './config/describe.js'
 import type { EffectiveOption } from './config/resolve.js'
-import { Server, type ServerDrainOptions } from './server/server.js'
+import { Server, type ServerDrainOptions, type ServerPriorities } from './server/server.js'
 import { Handover } from './supervisor/handover.js'
 
 export interface EngineOptions {
@@ -13,6 +13,8 @@ export interface EngineOptions {
   drain?: Partial<ServerDrainOptions>
   /** ms within which the successor of a restart in place must serve. Default 60,000. */
   restartTimeout?: number
+  /** Where the Server's listeners run among the others. Default: `bind` 75, `listen` 80, `drain` 20, `close` 60. */
+  serverPriorities?: ServerPriorities
 }
 
 export const DEFAULT_RESTART_TIMEOUT = 60_000
@@ -44,8 +46,9 @@ export class Engine extends Bus {
 
   constructor (options: EngineOptions = {}) {
     super()
-    checkOptions(options, ENGINE_RULES)
-    this.server = new Server(this, options.drain)
+    const { serverPriorities, ...others } = options
+    checkOptions(others, ENGINE_RULES)
+    this.server = new Server(this, options.drain, serverPriorities)
     this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
   }
 

@@ -24,6 +24,7 @@ export { serverOptions } from './server/server-options.js'
 export { DEFAULT_DRAIN, Server } from './server/server.js'
 
 export { type Listener, type SubscribeOptions } from './bus/channel.js'
+export { type Priorities } from './bus/unit.js'
 export { type Channels, type LogEntry, type LogLevel } from './bus/channels.js'
 export { type WaitOptions } from './bus/state-waiters.js'
 export { type State } from './bus/states.js'
@@ -47,4 +48,4 @@ export { type SignalAction, type SignalListener, type SignalMap } from './plugin
 export { type DrainListener, type DrainOptions } from './server/drain.js'
 export { type ListenOptions } from './server/listen-options.js'
 export { type ServerOptions } from './server/server-options.js'
-export { type AppFactory, type ServerDrainOptions } from './server/server.js'
+export { type AppFactory, type ServerDrainOptions, type ServerPriorities } from './server/server.js'

@@ -8,6 +8,7 @@ import { OPTIONS, rulesOf, type ConfigOptions } from './config/options.js'
 import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
 import { Autoreloader } from './plugins/autoreloader.js'
+import { subscribeLogDestination } from './log-destination.js'
 import { CrashPolicy } from './plugins/crash-policy.js'
 import { Daemonizer, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
 import { DropPrivileges } from './plugins/drop-privileges.js'
@@ -78,6 +79,7 @@ function join (app: FastifyInstance, engine: Engine, { port, host, path, mode, s
   const served = engine.server.add(app, address)
   app.decorate('engine', engine)
   engine.subscribe('log', entry => writeTo(app, entry))
+  subscribeLogDestination(app, engine)
   joinLife(app, engine, served)
 }
 

@@ -2,6 +2,7 @@ import { channel as diagnosticsChannel, subscribe as subscribeTo, unsubscribe as
 import { extname, relative, resolve, sep } from 'node:path'
 import { arrayOf, func, optionChecker, string, type Rule } from '@fastkeep/options'
 import type { Bus } from '../bus/bus.js'
+import { Unit, type Priorities } from '../bus/unit.js'
 import { loadedFiles } from './loaded-files.js'
 import { AutoreloadBlind, AutoreloadFailed, AutoreloadRefused } from './monitor-errors.js'
 import { WatchedFiles } from './watched-files.js'
@@ -65,7 +66,7 @@ export class Autoreloader {
   readonly #ignore: readonly string[]
   readonly #files: readonly string[]
   readonly #seenLoads = new Set<string>()
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'start' | 'stop'>
   #watched: WatchedFiles | undefined
   #touched = new Set<string>()
   #hasLoaded = false
@@ -80,6 +81,10 @@ export class Autoreloader {
     }
     const base = options.root ?? '.'
     this.#bus = engine
+    this.#unit = new Unit(engine, 'Autoreloader', {
+      start: { channel: 'start', priority: 85, run: () => this.#watch() },
+      stop: { channel: 'stop', priority: 10, run: () => this.#end() },
+    })
     this.#reload = options.reload ?? (() => engine.reload())
     this.#root = options.root === undefined ? undefined : resolve(options.root)
     this.#ignore = (options.ignore ?? []).map(path => resolve(base, path))
@@ -87,20 +92,16 @@ export class Autoreloader {
   }
 
   /** Watches from the next start of the bus on; on a bus that is STARTED already, from now on. */
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
-    this.#subscriptions = [
-      this.#bus.subscribe('start', () => this.#watch(), { priority: 85, name: 'Autoreloader' }),
-      this.#bus.subscribe('stop', () => this.#end(), { priority: 10, name: 'Autoreloader' }),
-    ]
+  subscribe (priorities?: Priorities<'start' | 'stop'>): this {
+    if (this.#unit.isSubscribed) return this
+    this.#unit.subscribe(priorities)
     if (this.#bus.state === 'STARTED') this.#watch()
     return this
   }
 
   /** Leaves the bus and watches nothing any more. */
   unsubscribe (): void {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
     this.#end()
   }
 

@@ -3,6 +3,7 @@ import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { func, integer, oneOf, optionChecker, type Rule } from '@fastkeep/options'
+import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { ExitCode } from '../exit-codes.js'
 import { UncaughtException, UnhandledRejection } from './monitor-errors.js'
@@ -67,13 +68,17 @@ export class CrashPolicy {
   readonly #origins: readonly Fault[]
   readonly #exit: (code: number) => void
   readonly #stop: () => Promise<void>
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'start' | 'exit'>
   #first: { fault: unknown } | undefined
 
   constructor (engine: Engine, options: CrashPolicyOptions = {}) {
     checkOptions(options, CRASH_RULES)
     const { deadline = DEFAULT_CRASH_DEADLINE, on = 'both', exit = code => process.exit(code) } = options
     this.#engine = engine
+    this.#unit = new Unit(engine, 'CrashPolicy', {
+      start: { channel: 'start', priority: 10, run: () => this.#install() },
+      exit: { channel: 'exit', priority: 98, run: () => { if (this.#first === undefined) this.#uninstall() } },
+    })
     this.#deadline = deadline
     this.#origins = on === 'both' ? ['uncaughtException', 'unhandledRejection'] : [on]
     this.#exit = exit
@@ -82,19 +87,14 @@ export class CrashPolicy {
   }
 
   /** Takes faults from the next start of the bus on. */
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
-    this.#subscriptions = [
-      this.#engine.subscribe('start', () => this.#install(), { priority: 10, name: 'CrashPolicy' }),
-      this.#engine.subscribe('exit', () => { if (this.#first === undefined) this.#uninstall() }, { priority: 98, name: 'CrashPolicy' }),
-    ]
+  subscribe (priorities?: Priorities<'start' | 'exit'>): this {
+    this.#unit.subscribe(priorities)
     return this
   }
 
   /** Leaves faults to Node again. */
   unsubscribe (): void {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
     this.#uninstall()
   }
 

@@ -1,4 +1,5 @@
 import { func, integer, optionChecker, string, type Rule } from '@fastkeep/options'
+import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { predecessor } from '../supervisor/predecessor.js'
 import { daemonState } from './daemon-channel.js'
@@ -85,28 +86,27 @@ export async function launchDaemon (options: DaemonOptions = {}): Promise<void> 
 export class Daemonizer {
   readonly #engine: Engine
   readonly #options: DaemonOptions
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'launch' | 'start' | 'ready'>
 
   constructor (engine: Engine, options: DaemonOptions = {}) {
     checkOptions(options, DAEMON_RULES)
     this.#engine = engine
     this.#options = options
+    this.#unit = new Unit(engine, 'Daemonizer', {
+      launch: { channel: 'launch', priority: 50, run: () => launchDaemon(this.#options) },
+      start: { channel: 'start', priority: 65, run: () => this.#enterDirectory() },
+      ready: { channel: 'ready', priority: 95, run: () => this.#tellLauncher() },
+    })
   }
 
   /** Daemonizes when the bus starts. */
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
-    this.#subscriptions = [
-      this.#engine.subscribe('launch', () => launchDaemon(this.#options), { name: 'Daemonizer' }),
-      this.#engine.subscribe('start', () => this.#enterDirectory(), { priority: 65, name: 'Daemonizer' }),
-      this.#engine.subscribe('ready', () => this.#tellLauncher(), { priority: 95, name: 'Daemonizer' }),
-    ]
+  subscribe (priorities?: Priorities<'launch' | 'start' | 'ready'>): this {
+    this.#unit.subscribe(priorities)
     return this
   }
 
   unsubscribe (): void {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
   }
 
   #enterDirectory (): void {

@@ -4,6 +4,7 @@ import { closeSync, constants, existsSync, fchownSync, fstatSync, openSync, read
 import { resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { integer, optionChecker, type Rule } from '@fastkeep/options'
+import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { DropUnsupported, FileRefused, NotDropped, NotReadable, NotRoot } from './drop-privileges-errors.js'
 import { readThreadStatuses, regainedPrivileges, supplementaryGroups, threadFaults, type Identity } from './privileges-check.js'
@@ -73,7 +74,7 @@ export class DropPrivileges {
   readonly #options: DropPrivilegesOptions
   readonly #files: readonly string[]
   readonly #readable: readonly string[]
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'preflight' | 'files' | 'drop'>
   #account: Account | undefined
   /** What to become; `undefined` if the process is that already. */
   #target: Identity | undefined
@@ -81,28 +82,26 @@ export class DropPrivileges {
   constructor (engine: Engine, options: DropPrivilegesOptions) {
     // The check takes `undefined` for an option that was left out, which `user` must not be.
     checkOptions({ ...options, user: options.user ?? null }, RULES)
-    this.#engine = engine
     this.#options = options
+    this.#unit = new Unit(engine, 'DropPrivileges', {
+      preflight: { channel: 'start', priority: 5, run: () => this.#preflight() },
+      files: { channel: 'start', priority: 76, run: () => this.#giveFiles() },
+      drop: { channel: 'start', priority: 77, run: () => this.#drop() },
+    })
+    this.#engine = engine
     // The Daemonizer changes the working directory on the way.
     this.#files = (options.files ?? []).map(path => resolve(path))
     this.#readable = (options.readable ?? []).map(path => resolve(path))
   }
 
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
-    const name = 'DropPrivileges'
-    this.#subscriptions = [
-      this.#engine.subscribe('start', () => this.#preflight(), { priority: 5, name }),
-      this.#engine.subscribe('start', () => this.#giveFiles(), { priority: 76, name }),
-      this.#engine.subscribe('start', () => this.#drop(), { priority: 77, name }),
-    ]
+  subscribe (priorities?: Priorities<'preflight' | 'files' | 'drop'>): this {
+    this.#unit.subscribe(priorities)
     return this
   }
 
   /** Drops nothing any more; what has been dropped cannot be had back. */
   unsubscribe (): void {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
   }
 
   #preflight (): void {

@@ -1,6 +1,7 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { optionChecker, string } from '@fastkeep/options'
 import type { Bus } from '../bus/bus.js'
+import { Unit, type Priorities } from '../bus/unit.js'
 import { BackgroundTask, type TaskCallback } from './background-task.js'
 import { MonitorFailed } from './monitor-errors.js'
 
@@ -35,32 +36,31 @@ export class Monitor {
   readonly name: string
   readonly #bus: Bus
   readonly #task: BackgroundTask
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'start' | 'stop' | 'graceful'>
 
   constructor (bus: Bus, callback: TaskCallback, { name, ...options }: MonitorOptions = {}) {
     checkOptions({ 'monitor.name': name }, { 'monitor.name': string() })
     this.#bus = bus
     this.#task = new BackgroundTask(callback, { ...options, onError: error => this.#failed(error) })
     this.name = name ?? (callback.name || 'anonymous')
+    this.#unit = new Unit(bus, `Monitor ${this.name}`, {
+      start: { channel: 'start', priority: 85, run: () => this.#task.start() },
+      stop: { channel: 'stop', priority: 40, run: () => this.#task.stop() },
+      graceful: { channel: 'graceful', priority: 50, run: () => this.#beginAnew() },
+    })
   }
 
   /** Has the bus begin and end it; on a bus that is STARTED already it begins now. */
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
-    const unit = { name: `Monitor ${this.name}` }
-    this.#subscriptions = [
-      this.#bus.subscribe('start', () => this.#task.start(), { ...unit, priority: 85 }),
-      this.#bus.subscribe('stop', () => this.#task.stop(), { ...unit, priority: 40 }),
-      this.#bus.subscribe('graceful', () => this.#beginAnew(), unit),
-    ]
+  subscribe (priorities?: Priorities<'start' | 'stop' | 'graceful'>): this {
+    if (this.#unit.isSubscribed) return this
+    this.#unit.subscribe(priorities)
     if (this.#bus.state === 'STARTED') this.#task.start()
     return this
   }
 
   /** Leaves the bus and ends; resolves when the run that is under way has ended. */
   async unsubscribe (): Promise<void> {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
     await this.#task.stop()
   }
 

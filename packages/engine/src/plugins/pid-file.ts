@@ -2,6 +2,7 @@ import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { closeSync, fstatSync, lstatSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { Handover } from '../supervisor/handover.js'
 import { type Claim, isOurs, remove, rewrite, takeOver, tryToClaim } from './pid-file-claim.js'
@@ -46,13 +47,18 @@ export class PIDFile {
   readonly #engine: Engine
   #inheritedFd: number | undefined
   #claim: Claim | undefined
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'start' | 'ready' | 'exit'>
 
   constructor (engine: Engine, path: string, { inheritedFd }: PIDFileOptions = {}) {
     if (path === '') throw new PIDFileRefused('""', 'it has no name')
     this.path = resolve(path)
     this.#engine = engine
     this.#inheritedFd = inheritedFd ?? Handover.inherited(this.#part)
+    this.#unit = new Unit(engine, 'PIDFile', {
+      start: { channel: 'start', priority: 70, run: () => this.#inheritedFd === undefined ? this.claim() : this.#checkInherited(this.#inheritedFd) },
+      ready: { channel: 'ready', priority: 90, run: () => this.#inheritedFd === undefined ? undefined : this.#takeOver(this.#inheritedFd) },
+      exit: { channel: 'exit', priority: 75, run: () => this.release() },
+    })
   }
 
   /** What the file is called in a restart in place. */
@@ -71,16 +77,9 @@ export class PIDFile {
   }
 
   /** Claims at `start` 70, or takes over at `ready` 90, the last thing before others are told; releases at `exit` 75. */
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
+  subscribe (priorities?: Priorities<'start' | 'ready' | 'exit'>): this {
+    this.#unit.subscribe(priorities)
     this.#engine.handover.keep(this.#part, this)
-    const start = (): unknown => this.#inheritedFd === undefined ? this.claim() : this.#checkInherited(this.#inheritedFd)
-    const ready = (): unknown => this.#inheritedFd === undefined ? undefined : this.#takeOver(this.#inheritedFd)
-    this.#subscriptions = [
-      this.#engine.subscribe('start', start, { priority: 70, name: 'PIDFile' }),
-      this.#engine.subscribe('ready', ready, { priority: 90, name: 'PIDFile' }),
-      this.#engine.subscribe('exit', () => this.release(), { priority: 75, name: 'PIDFile' }),
-    ]
     return this
   }
 
@@ -94,8 +93,7 @@ export class PIDFile {
 
   /** Leaves the bus; a file that is claimed stays so until {@link release}. */
   unsubscribe (): void {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
   }
 
   /**

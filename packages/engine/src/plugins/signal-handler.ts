@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { nearest } from '@fastkeep/options'
+import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { SignalListenerInvalid, UnknownSignal } from '../errors.js'
 
@@ -62,11 +63,15 @@ export class SignalHandler {
   readonly #engine: Engine
   readonly #map: SignalMap
   readonly #installed = new Map<NodeJS.Signals, () => void>()
-  #subscriptions: Array<() => void> = []
+  readonly #unit: Unit<'start' | 'exit'>
   #exitRequests = 0
 
   constructor (engine: Engine, signals: SignalMap = {}) {
     this.#engine = engine
+    this.#unit = new Unit(engine, 'SignalHandler', {
+      start: { channel: 'start', priority: 10, run: () => this.#installAll() },
+      exit: { channel: 'exit', priority: 98, run: () => this.#uninstallAll() },
+    })
     this.#map = { ...(process.platform === 'win32' ? WINDOWS_SIGNALS : DEFAULT_SIGNALS) }
     for (const [signal, listener] of Object.entries(signals)) {
       if (listener !== undefined) this.setHandler(signal as NodeJS.Signals, listener)
@@ -87,19 +92,14 @@ export class SignalHandler {
   }
 
   /** Installs the handlers when the bus starts. */
-  subscribe (): this {
-    if (this.#subscriptions.length > 0) return this
-    this.#subscriptions = [
-      this.#engine.subscribe('start', () => this.#installAll(), { priority: 10, name: 'SignalHandler' }),
-      this.#engine.subscribe('exit', () => this.#uninstallAll(), { priority: 98, name: 'SignalHandler' }),
-    ]
+  subscribe (priorities?: Priorities<'start' | 'exit'>): this {
+    this.#unit.subscribe(priorities)
     return this
   }
 
   /** Takes the handlers away; what listened to the signals besides them is as it was. */
   unsubscribe (): void {
-    for (const unsubscribe of this.#subscriptions) unsubscribe()
-    this.#subscriptions = []
+    this.#unit.unsubscribe()
     this.#uninstallAll()
   }
 

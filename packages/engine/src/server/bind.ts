@@ -1,4 +1,5 @@
-import net, { isIPv6 } from 'node:net'
+import net, { isIPv6, SocketAddress } from 'node:net'
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import type { TcpAddress } from './address.js'
 
@@ -23,12 +24,12 @@ export function bindTcp ({ host, port, ipv6Only = false }: TcpAddress): BoundHan
     return { listenable: socket, fd: socket.fd(), port: socket.address().port, close: () => socket.close() }
   }
   const handle = createHandle(host, port, isIPv6(host) ? 6 : 4, undefined, ipv6Only ? UV_TCP_IPV6ONLY : 0)
-  const bound: { port?: number } = {}
-  // libuv keeps EADDRINUSE back until the next call on the socket.
+  const bound: { address?: string, port?: number } = {}
+  // libuv keeps EADDRINUSE back until the next call on the socket; one that is not bound would listen on any port.
   const status = handle.getsockname(bound)
-  if (status !== 0 || bound.port === undefined) {
+  if (status !== 0 || bound.port === undefined || !isAsAsked(bound, host, port)) {
     handle.close()
-    throw systemError(status)
+    throw systemError(status === 0 ? UV_EINVAL : status)
   }
   return { listenable: handle, fd: handle.fd, port: bound.port, close: () => handle.close() }
 }
@@ -45,6 +46,15 @@ export function bindUnix (path: string): BoundHandle {
   return { listenable: { fd: handle.fd }, fd: handle.fd, port: 0, close: () => handle.close() }
 }
 
+function isAsAsked (bound: { address?: string, port?: number }, host: string, port: number): boolean {
+  // The zone of a link-local address is not part of what the system tells.
+  const canonical = (address = ''): string => {
+    const plain = address.replace(/%.*$/, '')
+    return new SocketAddress({ address: plain, family: isIPv6(plain) ? 'ipv6' : 'ipv4' }).address
+  }
+  return canonical(bound.address) === canonical(host) && bound.port !== 0 && (port === 0 || bound.port === port)
+}
+
 interface BoundSocket {
   address (): { port: number }
   fd (): number
@@ -56,10 +66,13 @@ type BoundSocketConstructor = new (options: object) => BoundSocket
 interface Handle {
   readonly fd: number
   close (): void
-  getsockname (address: { port?: number }): number
+  getsockname (address: { address?: string, port?: number }): number
 }
 
 const UV_TCP_IPV6ONLY = 1
+
+/** A socket that was bound to something else is not what was asked for. */
+const UV_EINVAL = -constants.errno.EINVAL
 
 function createHandle (...args: [string, number, number, undefined, number]): Handle {
   const handle = (net as unknown as { _createServerHandle: (...args: unknown[]) => Handle | number })._createServerHandle(...args)

@@ -2,6 +2,7 @@ import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { lchownSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/bus.js'
+import { Unit, type Priorities } from '../bus/unit.js'
 import { AppRefused, DrainDeadlineExceeded } from '../errors.js'
 import { predecessor } from '../supervisor/predecessor.js'
 import { takeInherited } from '../systemd/socket-activation.js'
@@ -31,7 +32,8 @@ interface Source {
   served: ServedApp | undefined
 }
 
-const UNIT = { name: 'Server' } as const
+/** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `drain` (20) and `close` (60) of `stop`. */
+export type ServerPriorities = Priorities<'bind' | 'listen' | 'drain' | 'close'>
 
 /** ms between two messages about a drain: `{ bus, connections, left }`, the last in ms. */
 const PROGRESS_INTERVAL = 1_000
@@ -58,18 +60,24 @@ export class Server {
   #hurry = new AbortController()
   #whyHurry = ''
 
-  constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}) {
+  /** @param priorities of its listeners, other than the default ones */
+  constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}, priorities: ServerPriorities = {}) {
     const { idleWindow = DEFAULT_DRAIN.idleWindow, deadline = DEFAULT_DRAIN.deadline, restartIdleWindow } = drainOptions
     this.#bus = bus
     this.#drainOptions = { idleWindow, deadline, ...restartIdleWindow === undefined ? {} : { restartIdleWindow } }
-    bus.subscribe('start', () => { inheritedSockets() }, { ...UNIT, priority: 15 })
-    bus.subscribe('start', () => this.#ready(), { ...UNIT, priority: 20 })
-    bus.subscribe('start', () => this.#bind(), { ...UNIT, priority: 75 })
-    bus.subscribe('start', () => this.#listen(), { ...UNIT, priority: 80 })
-    bus.subscribe('stop', () => this.#drain(), { ...UNIT, priority: 20 })
-    // Of no unit: after a failed start too, the apps are closed after whatever was started on them.
-    bus.subscribe('stop', () => this.#closeApps(app => app.hasListened), { name: 'app.close()', priority: 60 })
-    bus.subscribe('exit', () => this.#closeApps(() => true), { name: 'app.close()', priority: 60 })
+    const { close, ...others } = priorities
+    new Unit(bus, 'Server', {
+      inherit: { channel: 'start', priority: 15, run: () => { inheritedSockets() } },
+      ready: { channel: 'start', priority: 20, run: () => this.#ready() },
+      bind: { channel: 'start', priority: 75, run: () => this.#bind() },
+      listen: { channel: 'start', priority: 80, run: () => this.#listen() },
+      drain: { channel: 'stop', priority: 20, run: () => this.#drain() },
+    }).subscribe(others)
+    // A unit of its own: after a failed start too, the apps are closed after whatever was started on them.
+    new Unit(bus, 'app.close()', {
+      close: { channel: 'stop', priority: 60, run: () => this.#closeApps(app => app.hasListened) },
+      release: { channel: 'exit', priority: 60, run: () => this.#closeApps(() => true) },
+    }).subscribe({ close })
   }
 
   /** The bound addresses as URLs, e.g. `['https://127.0.0.1:8443']`; empty while nothing is bound. */
