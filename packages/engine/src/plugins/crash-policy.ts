@@ -41,9 +41,6 @@ const FAULTS = {
   unhandledRejection: { name: 'unhandled rejection', FaultError: UnhandledRejection },
 } as const
 
-/** What Node itself says when an exception is not caught. */
-const UNCAUGHT = 1
-
 const crashed = diagnosticsChannel('fastkeep:engine:crash')
 
 const checkOptions = optionChecker('engine')
@@ -53,10 +50,12 @@ const checkOptions = optionChecker('engine')
  * that, so the process ends, but not in the middle of its requests:
  *
  * - the error goes to standard error with its stack, to the log as `fatal` with `FST_KEEP_ENGINE_UNCAUGHT_EXCEPTION` or
- *   `FST_KEEP_ENGINE_UNHANDLED_REJECTION`, and to `fastkeep:engine:crash` as `{ bus, error, origin }`
+ *   `FST_KEEP_ENGINE_UNHANDLED_REJECTION`, and, the first
+ *   one, to `fastkeep:engine:crash` as `{ bus, error, origin }`
  * - the bus exits; its drain ends after `deadline`, and 2,000 ms later the process, whatever is left to do
  * - the exit code is 70, also if somebody else ends the process with another one meanwhile
- * - a second fault ends the process at once with code 1
+ * - a further fault is told in the same way and changes nothing: faults come in swarms, e.g. when a database goes away,
+ *   and requests that can be finished still are
  *
  * @throws `FST_KEEP_ENGINE_OPTION_UNKNOWN`, `FST_KEEP_ENGINE_OPTION_INVALID`
  * @see https://nodejs.org/api/process.html#warning-using-uncaughtexception-correctly
@@ -115,17 +114,15 @@ export class CrashPolicy {
   #handle (fault: unknown, origin: Fault): void {
     // With --unhandled-rejections=strict Node tells of a rejection twice.
     if (this.#first?.fault === fault) return
-    const isSecond = this.#first !== undefined
+    const isFirst = this.#first === undefined
     this.#first ??= { fault }
     const { name, FaultError } = FAULTS[origin]
-    tell(`${isSecond ? 'a second fault while ending because of the first: ' : ''}${name}: ${inspect(fault)}`)
-    if (isSecond) {
-      process.off('exit', saySoftware)
-      return this.#exit(UNCAUGHT)
-    }
-    process.once('exit', saySoftware)
+    tell(`${isFirst ? '' : 'while ending because of the first fault: '}${name}: ${inspect(fault)}`)
     const error = new FaultError(fault instanceof Error ? fault.message : inspect(fault), { cause: fault })
     this.#engine.log(error.message, 'fatal', error)
+    // Once: a subscriber that fails is itself a further fault.
+    if (!isFirst) return
+    process.once('exit', saySoftware)
     crashed.publish({ bus: this.#engine, error, origin })
     this.#end()
   }
