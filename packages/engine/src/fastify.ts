@@ -13,8 +13,9 @@ import { CrashPolicy } from './plugins/crash-policy.js'
 import { Daemonizer, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
 import { DropPrivileges } from './plugins/drop-privileges.js'
 import { PIDFile } from './plugins/pid-file.js'
-import { SignalHandler } from './plugins/signal-handler.js'
+import { SignalHandler, type SignalMap } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
+import { supervised } from './supervisor/supervised.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -65,11 +66,11 @@ async function enginePlugin (app: FastifyInstance, options: EnginePluginOptions)
   if (options.engine !== undefined) return join(app, options.engine, withoutOwn(options))
 
   const { options: config, effective } = await loadConfig(options)
-  if (config.daemon !== undefined && config.daemon !== false) await launch(app, config.daemon)
+  if (supervised === undefined && config.daemon !== undefined && config.daemon !== false) await launch(app, config.daemon)
   const { drain, restartTimeout } = config
   const engine = new Engine({ ...drain === undefined ? {} : { drain }, ...restartTimeout === undefined ? {} : { restartTimeout } })
   engine.effective = effective
-  subscribePlugins(engine, config)
+  subscribePlugins(engine, supervised === undefined ? config : ofWorker(config))
   join(app, engine, config)
 }
 
@@ -81,6 +82,17 @@ function join (app: FastifyInstance, engine: Engine, { port, host, path, mode, s
   engine.subscribe('log', entry => writeTo(app, entry))
   subscribeLogDestination(app, engine)
   joinLife(app, engine, served)
+}
+
+/** What is one for all workers is the supervisor's: the daemon, the PID file, the change of user, and most signals. */
+function ofWorker ({ signals, crash, drain, restartTimeout }: ConfigOptions): ConfigOptions {
+  const own = typeof signals === 'object' ? signals : {}
+  return {
+    ...crash === undefined ? {} : { crash },
+    ...drain === undefined ? {} : { drain },
+    ...restartTimeout === undefined ? {} : { restartTimeout },
+    signals: signals === false ? false : { ...own, ...SIGNALS_OF_SUPERVISOR },
+  }
 }
 
 function subscribePlugins (engine: Engine, config: ConfigOptions): void {
@@ -122,6 +134,9 @@ function assertPlace (app: FastifyInstance): void {
   if (app.hasDecorator('engine')) throw new RegistrationRefused('engine: this app has an engine already: register it once, at the root')
   if (Object.getPrototypeOf(app) !== Object.prototype) throw new RegistrationRefused('engine: register it at the root of the app, not inside a scope')
 }
+
+/** They come to every process of a terminal, and the supervisor says what follows. */
+const SIGNALS_OF_SUPERVISOR: SignalMap = { SIGINT: 'ignore', SIGHUP: 'ignore', SIGUSR1: 'ignore', SIGUSR2: 'ignore' }
 
 const OF_AN_APP = new Set(['engine', 'port', 'host', 'path', 'mode', 'socketName'])
 

@@ -28,7 +28,7 @@ export interface PrivilegesDropped extends Identity {
   readonly engine: Engine
 }
 
-const userOrGroup: Rule = {
+export const userOrGroup: Rule = {
   expected: 'a name that is not empty or a number',
   accepts: value => typeof value === 'string' ? value !== '' : integer(0, 0xFFFF_FFFE, 'ids').accepts(value),
 }
@@ -38,7 +38,7 @@ const paths: Rule = {
   accepts: value => Array.isArray(value) && value.every(path => typeof path === 'string' && path !== ''),
 }
 
-const umask: Rule = { expected: 'a number from 0 to 0o777', accepts: integer(0, 0o777, 'bits').accepts }
+export const umask: Rule = { expected: 'a number from 0 to 0o777', accepts: integer(0, 0o777, 'bits').accepts }
 
 const RULES = { user: userOrGroup, group: userOrGroup, umask, files: paths, readable: paths } satisfies Record<keyof DropPrivilegesOptions, Rule>
 

@@ -53,6 +53,10 @@ export class ServedApp {
     return this.#hasListened
   }
 
+  get requests (): number {
+    return this.#http1.requests
+  }
+
   get connections (): number {
     return this.#http1.size
   }

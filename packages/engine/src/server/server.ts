@@ -5,6 +5,7 @@ import type { Bus } from '../bus/bus.js'
 import { Unit, type Priorities } from '../bus/unit.js'
 import { AppRefused, DrainDeadlineExceeded } from '../errors.js'
 import { predecessor } from '../supervisor/predecessor.js'
+import { supervised } from '../supervisor/supervised.js'
 import { takeInherited } from '../systemd/socket-activation.js'
 import { BoundSockets } from './bound-sockets.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
@@ -37,6 +38,8 @@ interface Source {
 interface Held {
   readonly sockets: BoundSockets
   readonly options: ListenOptions
+  /** How many connections those processes have. */
+  readonly connections: () => number
 }
 
 /** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `drain` (20) and `close` (60) of `stop`. */
@@ -50,7 +53,7 @@ let inherited: InheritedSockets | undefined
 
 /** Those that this process was started with; whoever binds first takes what is his. */
 function inheritedSockets (): InheritedSockets {
-  inherited ??= new InheritedSockets(takeInherited(), predecessor?.note.sockets ?? [])
+  inherited ??= new InheritedSockets(takeInherited(), supervised?.note.sockets ?? predecessor?.note.sockets ?? [])
   return inherited
 }
 
@@ -102,7 +105,7 @@ export class Server {
 
   /** Open connections, upgraded ones included. */
   get connections (): number {
-    return this.#apps.reduce((count, app) => count + app.connections, 0)
+    return this.#connectionsOf(this.#apps)
   }
 
   /** What a successor of this process needs to listen on the same sockets. */
@@ -129,11 +132,13 @@ export class Server {
   /**
    * Binds sockets on which this process never accepts: they are for its workers, and connections wait in the kernel
    * while there is none.
+   *
+   * @param connections how many the workers have
    */
-  hold (options: ListenOptions): BoundSockets {
+  hold (options: ListenOptions, connections: () => number): BoundSockets {
     checkListenOptions(options)
     const sockets = new BoundSockets()
-    this.#held.push({ sockets, options })
+    this.#held.push({ sockets, options, connections })
     return sockets
   }
 
@@ -170,6 +175,20 @@ export class Server {
     for (const sockets of this.#allSockets) sockets.takePaths()
   }
 
+  /** How many requests have been begun since the process began. */
+  get requests (): number {
+    return this.#apps.reduce((sum, app) => sum + app.requests, 0)
+  }
+
+  /** ms for which the answers have told clients that an idle connection will stay. */
+  get keepAliveTimeout (): number {
+    return Math.max(0, ...this.#apps.map(app => app.keepAliveTimeout))
+  }
+
+  get isHandedOver (): boolean {
+    return this.#isHandedOver
+  }
+
   /** ms that the drain of a restart may take. */
   get longestDrain (): number {
     return this.#restartDrain(this.#apps).deadline
@@ -203,6 +222,10 @@ export class Server {
 
   get #apps (): ServedApp[] {
     return [...this.#sources].flatMap(({ served }) => served ?? [])
+  }
+
+  #connectionsOf (apps: readonly ServedApp[]): number {
+    return [...apps, ...this.#held.map(({ connections }) => ({ connections: connections() }))].reduce((sum, { connections }) => sum + connections, 0)
   }
 
   get #allSockets (): BoundSockets[] {
@@ -255,10 +278,10 @@ export class Server {
   }
 
   #tellProgress (apps: readonly ServedApp[], end: number): void {
-    const connections = apps.reduce((count, app) => count + app.connections, 0)
+    const connections = this.#connectionsOf(apps)
     const left = Math.max(0, Math.round(end - performance.now()))
     drainProgress.publish({ bus: this.#bus, connections, left })
-    this.#bus.log(`Draining: ${connections} connections left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
+    this.#bus.log(`Draining: ${connections} ${connections === 1 ? 'connection' : 'connections'} left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
   }
 
   #restartDrain (apps: readonly ServedApp[]): DrainOptions {
