@@ -28,7 +28,7 @@ export function setUp () {
   const isBuilt = membersWith('src').every(src => existsSync(join(root, src, '..', 'dist')))
   onceFor('build', installed + fingerprint(sources), isBuilt, () => {
     say('building the packages')
-    run('node', [bin('typescript/bin/tsc'), '-b'])
+    run('node', [join('scripts', 'build.js')])
   })
 }
 

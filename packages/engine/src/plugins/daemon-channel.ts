@@ -20,6 +20,9 @@ export const NOTE = 'FASTKEEP_DAEMON_NOTE'
 /** The variable with the pid of the process that the note is for, so that no child of a daemon takes itself for the daemon. */
 export const NOTE_PID = 'FASTKEEP_DAEMON_PID'
 
+/** The URL of this module as a daemon imports it before any other one; what is exported here may lie in a chunk. */
+export const PRELOAD = new URL('daemon-channel.js', import.meta.url).href
+
 /** ms between SIGTERM and SIGKILL for a daemon that has to end before it is ready. */
 export const TERMINATION_GRACE = 3000
 
@@ -100,7 +103,7 @@ function joinLauncher (): LauncherChannel | undefined {
   if (socket === undefined) return undefined
   Object.assign(process.env, environment)
   // The launcher's addition is not the program's: its workers would inherit it.
-  process.execArgv = process.execArgv.filter(flag => flag !== `--import=${import.meta.url}`)
+  process.execArgv = process.execArgv.filter(flag => flag !== `--import=${PRELOAD}`)
   return new LauncherChannel(channel, socket)
 }
 
