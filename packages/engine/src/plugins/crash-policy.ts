@@ -1,7 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
-import { inspect } from 'node:util'
 import { func, integer, oneOf, optionChecker, type Rule } from '@fastkeep/options'
 import type { Engine } from '../engine.js'
 import { ExitCode } from '../exit-codes.js'
@@ -117,6 +116,7 @@ export class CrashPolicy {
     if (this.#first?.fault === fault) return
     const isSecond = this.#first !== undefined
     this.#first ??= { fault }
+    const { inspect } = process.getBuiltinModule('node:util')
     const { name, FaultError } = FAULTS[origin]
     tell(`${isSecond ? 'a second fault while ending because of the first: ' : ''}${name}: ${inspect(fault)}`)
     if (isSecond) {

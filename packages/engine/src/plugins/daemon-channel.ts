@@ -1,7 +1,5 @@
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { inspect } from 'node:util'
-import { isMainThread } from 'node:worker_threads'
 
 /** What a daemon tells its launcher over a socket pair, one JSON text a line: what it writes to standard error, then its pid once it is ready. */
 export type DaemonMessage = { readonly stderr: string } | { readonly ready: number }
@@ -93,11 +91,11 @@ function sharedState (): DaemonState {
 }
 
 function joinLauncher (): LauncherChannel | undefined {
-  if (!isMainThread) return undefined
   const { [NOTE]: note, [NOTE_PID]: pid } = process.env
+  if (note === undefined || !process.getBuiltinModule('node:worker_threads').isMainThread) return undefined
   delete process.env[NOTE]
   delete process.env[NOTE_PID]
-  if (note === undefined || pid !== String(process.pid)) return undefined
+  if (pid !== String(process.pid)) return undefined
   const { channel, environment } = JSON.parse(note) as LaunchNote
   const socket = openSocket(channel)
   if (socket === undefined) return undefined
@@ -125,7 +123,7 @@ function forwardErrors (forward: (text: string) => void): () => void {
     if (isForwarding) forward(typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString())
     return Reflect.apply(write, this, args) as boolean
   }
-  const onUncaught = (error: unknown): void => forward(`${inspect(error)}\n`)
+  const onUncaught = (error: unknown): void => forward(`${process.getBuiltinModule('node:util').inspect(error)}\n`)
   process.stderr.write = forwardingWrite
   process.on('uncaughtExceptionMonitor', onUncaught)
   return () => {

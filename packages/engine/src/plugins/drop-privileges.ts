@@ -1,8 +1,6 @@
-import { spawnSync } from 'node:child_process'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { closeSync, constants, existsSync, fchownSync, fstatSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { isMainThread } from 'node:worker_threads'
 import { integer, optionChecker, type Rule } from '@fastkeep/options'
 import type { Engine } from '../engine.js'
 import { DropUnsupported, FileRefused, NotDropped, NotReadable, NotRoot } from './drop-privileges-errors.js'
@@ -147,7 +145,7 @@ function assertSupported (): void {
   if (typeof process.setuid !== 'function') {
     throw new DropUnsupported(`Node on ${process.platform} has no setuid(); leave the option "user" out here, and have the service manager run the service as that user`)
   }
-  if (!isMainThread) throw new DropUnsupported('a worker thread cannot change the user of its process; start the engine in the main thread')
+  if (!process.getBuiltinModule('node:worker_threads').isMainThread) throw new DropUnsupported('a worker thread cannot change the user of its process; start the engine in the main thread')
 }
 
 function isAlready ({ uid, gid }: Account): boolean {
@@ -212,6 +210,7 @@ const READABLE_CHECK_TIMEOUT = 20_000
 
 function assertReadable (paths: readonly string[], account: Account, target: Identity | undefined): void {
   if (paths.length === 0) return
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, ['--input-type=commonjs', '-e', READABLE_CHECK], {
     input: JSON.stringify({ paths, target }),
     encoding: 'utf8',

@@ -1,6 +1,5 @@
-import net, { isIPv6 } from 'node:net'
-import { getSystemErrorMap } from 'node:util'
-import type { TcpAddress } from './address.js'
+import net from 'node:net'
+import { isIPv6, type TcpAddress } from './address.js'
 
 /*
  * Binding without listening. Node 24.21 and later offer `net.BoundSocket`; earlier lines have the same only as an
@@ -68,6 +67,7 @@ function createHandle (...args: [string, number, number, undefined, number]): Ha
 }
 
 function systemError (status: number): NodeJS.ErrnoException {
+  const { getSystemErrorMap } = process.getBuiltinModule('node:util')
   const [code, message] = getSystemErrorMap().get(status) ?? ['UNKNOWN', `system error ${status}`]
   return Object.assign(new Error(`${code}: ${message}`), { code, errno: status })
 }
