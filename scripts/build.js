@@ -54,13 +54,14 @@ async function bundle ({ folder, manifest }, inlined) {
   await removeOthers(join(folder, 'dist'), new Set(Object.keys(metafile.outputs).map(path => join(folder, path))))
 }
 
-/** `dist/a/b.js` of `exports` and `bin` is built from `src/a/b.ts`. */
+/** `dist/a/b.js` of `exports` and `bin`, under whatever condition, is built from `src/a/b.ts`. */
 function publicEntries ({ exports, bin }) {
-  const files = [...Object.values(exports ?? {}).map(target => target.default ?? target), ...Object.values(bin ?? {})]
-  return files.flatMap(file => {
-    const path = /^(?:\.\/)?dist\/(.+)\.js$/.exec(file)?.[1]
-    return path === undefined ? [] : [{ in: `src/${path}.ts`, out: path }]
-  })
+  const paths = [exports, bin].flatMap(targetsOf).map(file => /^(?:\.\/)?dist\/(.+)\.js$/.exec(file)?.[1]).filter(path => path !== undefined)
+  return [...new Set(paths)].map(path => ({ in: `src/${path}.ts`, out: path }))
+}
+
+function targetsOf (target) {
+  return typeof target === 'string' ? [target] : Object.values(target ?? {}).flatMap(targetsOf)
 }
 
 async function entriesLoadedByURL (folder) {
