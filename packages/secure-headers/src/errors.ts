@@ -28,6 +28,10 @@ export const ChangedTooLate: FastifyErrorConstructor = createError('FST_KEEP_SEC
 /** A factory option that leaves no place for the headers. */
 export const FactoryOptionInvalid = configurationError('FACTORY_OPTION', 'secure-headers: %s')
 
+/** The drop-in for @fastify/helmet and the plugin itself were registered on one instance. */
+export const HelmetBesideSecureHeaders = configurationError('HELMET',
+  'secure-headers: this instance has secure-headers already, which sends all that the drop-in for @fastify/helmet would: register one of them')
+
 /** The plugin was registered a second time in the same scope. */
 export const RegisteredTwice = configurationError('REGISTERED_TWICE',
   'secure-headers is registered in this scope already: give all options to one registration, or register in a child scope to change them there')

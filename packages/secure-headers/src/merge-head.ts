@@ -4,7 +4,8 @@ import { contentClass } from './content-class.js'
 import { WITH_NONCE, isAuthenticated } from './headers/cache-control.js'
 import { SERVER_IDENTITY } from './headers/server-identity.js'
 import { MANAGED_HEADERS } from './managed-headers.js'
-import { nonceOf, nonceRead, type CspNonce } from './nonce.js'
+import { nonceOf, nonceRead } from './nonce.js'
+import type { CspNonce } from './nonce-views.js'
 import type { Connection, Head, Policy } from './policy.js'
 
 /** What `writeHead` takes: an object, a list of names and values in turn, or a list of pairs. */

@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { NonceTooLate } from './errors.js'
+import type { CspNonce } from './nonce-views.js'
 
 /** 128 bits, the least that CSP3 asks for: https://w3c.github.io/webappsec-csp/#security-nonces */
 const NONCE_BYTES = 16
@@ -9,17 +10,7 @@ const NONCE_BYTES = 16
 const pool = Buffer.alloc(NONCE_BYTES * 256)
 let used = pool.length
 
-/** What `reply.cspNonce` offers to those who know it from other plugins. */
-export interface CspNonceViews {
-  readonly script: string
-  readonly style: string
-}
-
-/**
- * A nonce in base64, 24 characters. It is a String object: use it in templates as it is, and `String(nonce)` where a
- * primitive string is needed. `.script` and `.style` are the same value.
- */
-export class CspNonce extends String implements CspNonceViews {
+class NonceString extends String implements CspNonce {
   get script (): string {
     return this.valueOf()
   }
@@ -39,7 +30,7 @@ function createNonce (): CspNonce {
   // What was given away is not kept where a leak of memory would show it to others.
   pool.fill(0, used, used + NONCE_BYTES)
   used += NONCE_BYTES
-  return new CspNonce(nonce)
+  return new NonceString(nonce)
 }
 
 const kNonce = Symbol('secure-headers.nonce')

@@ -3,7 +3,8 @@ import fp from 'fastify-plugin'
 import { describeSettings, routeKey, type Description, type RouteName } from './describe.js'
 import * as errors from './errors.js'
 import { clearSiteData, type SiteData } from './headers/clear-site-data.js'
-import { nonceOf, type CspNonce } from './nonce.js'
+import { nonceOf } from './nonce.js'
+import type { CspNonce } from './nonce-views.js'
 import {
   ROUTE_OPTION_PATH, checkOptions, checkPluginOptions, checkRouteOption, type SecureHeadersPluginOptions,
   type SecureHeadersRouteOption,
@@ -24,6 +25,14 @@ export interface SecureHeadersInspection {
    * @example app.secureHeaders.describe({ method: 'GET', url: '/' }).document
    */
   describe (route?: RouteName): Description
+}
+
+declare module './nonce-views.js' {
+  /**
+   * A nonce in base64, 24 characters. It is a String object: use it in templates as it is, and `String(nonce)` where a
+   * primitive string is needed. `.script` and `.style` are the same value.
+   */
+  interface CspNonce extends String {}
 }
 
 declare module 'fastify' {

@@ -51,7 +51,9 @@ export function compilePolicy (settings: Settings): Policy {
     hasFunctions: functionsOf.some(policy => policy !== false && hasFunctions(policy)),
     head: (contentClass, connection, isNotModified) => {
       const index = CONNECTIONS.indexOf(connection) + (isNotModified ? CONNECTIONS.length : 0)
-      return heads[contentClass][index] ??= compileHead(settings, contentClass, connection, isNotModified)
+      const head = heads[contentClass][index] ?? compileHead(settings, contentClass, connection, isNotModified)
+      heads[contentClass][index] = head
+      return head
     },
   }
 }
@@ -172,4 +174,3 @@ function nonceSettings (settings: Settings): Settings {
     contentSecurityPolicyReportOnly: nonced(settings.contentSecurityPolicyReportOnly),
   }
 }
-
