@@ -39,7 +39,7 @@ test('strict has a nonce in each page though nobody reads it, Trusted Types and 
   t.equal(answer.headers['cross-origin-embedder-policy'], 'require-corp')
 })
 
-test("cherrypy sends the three headers of its documented tool, with a policy that is one, and over TLS its HSTS", async t => {
+test('cherrypy sends the three headers of its documented tool, with a policy that is one, and over TLS its HSTS', async t => {
   const three = { 'content-security-policy': "default-src 'self'", 'x-frame-options': 'DENY', 'x-xss-protection': '1; mode=block' }
   t.match((await pageOf(t, { preset: 'cherrypy' }, false)).headers, { ...only(three), 'strict-transport-security': undefined })
   t.match((await pageOf(t, { preset: 'cherrypy' })).headers, { ...only(three), 'strict-transport-security': 'max-age=31536000' })
