@@ -67,9 +67,9 @@ function resolve ({ useDefaults = true, directives = {} }: ContentSecurityPolicy
     const name = directiveName(key)
     if (seen.has(name)) throw new Error(`${NAME} received a duplicate directive "${name}"`)
     seen.add(name)
-    if (given === null || given === dangerouslyDisableDefaultSrc) {
+    if (given === null || isDisabling(given)) {
       checkRemoval(name, given)
-      mayLackDefaultSrc ||= given === dangerouslyDisableDefaultSrc
+      mayLackDefaultSrc ||= given !== null
       result.delete(name)
       continue
     }
@@ -101,6 +101,11 @@ function checkRemoval (name: string, given: null | symbol): void {
   if (given !== null && name !== 'default-src') {
     throw new Error(`${NAME}: tried to disable "${name}" as if it were default-src; simply omit the key`)
   }
+}
+
+/** helmet's own symbol means the same, for those who still take it from there. */
+function isDisabling (given: unknown): given is typeof dangerouslyDisableDefaultSrc {
+  return typeof given === 'symbol' && given.description === dangerouslyDisableDefaultSrc.description
 }
 
 function isGiven (given: unknown): boolean {
