@@ -1,5 +1,6 @@
 import { machine } from '../engine/machine.js'
 import { median, paired, spread } from '../engine/statistics.js'
+import { cpuTime } from '../engine/thread-statistics.js'
 import { Service } from './service.js'
 import { hasWrk, wrk } from './wrk.js'
 
@@ -44,18 +45,24 @@ export async function run (args: readonly string[]): Promise<number> {
   const rounds = args.includes('--full') ? ROUNDS.full : ROUNDS.short
   const before = machine()
   const samples = await measure(rounds)
-  const rows = ROWS.map(row => ({ ...row, ...ratio(samples.get(keyOf(row)) ?? [], samples.get(keyOf({ ...row, variant: BASE })) ?? []) }))
+  const rows = ROWS.map(row => ({ ...row, ...compare(samples.get(keyOf(row)) ?? [], samples.get(keyOf({ ...row, variant: BASE })) ?? []) }))
   console.log(`${before}; at the end ${machine()}; wrk, 32 connections, ${rounds} rounds of ${DURATION} s\n`)
-  for (const { what, perSecond, ratio, lowest, highest, atLeast } of rows) {
+  for (const { what, perSecond, ratio, lowest, highest, cpu, atLeast } of rows) {
     const target = atLeast === undefined ? '' : `  target >= ${atLeast}: ${ratio >= atLeast ? 'met' : 'MISSED'}`
-    console.log(`${what.padEnd(52)} ${Math.round(perSecond).toLocaleString('en').padStart(8)}/s  x ${ratio.toFixed(2)} of bare (rounds ${lowest.toFixed(2)} - ${highest.toFixed(2)})${target}`)
+    console.log(`${what.padEnd(52)} ${Math.round(perSecond).toLocaleString('en').padStart(8)}/s  x ${ratio.toFixed(2)} of bare (rounds ${lowest.toFixed(2)} - ${highest.toFixed(2)}), x ${cpu.toFixed(2)} by CPU a request${target}`)
   }
   return rows.every(({ ratio, atLeast = 0 }) => ratio >= atLeast) ? 0 : 1
 }
 
-async function measure (rounds: number): Promise<Map<string, number[]>> {
+interface Sample {
+  readonly perSecond: number
+  /** Of the server's CPU time: what a busy machine hides less. NaN where the system does not tell. */
+  readonly perCpuSecond: number
+}
+
+async function measure (rounds: number): Promise<Map<string, Sample[]>> {
   const services = new Map<string, Service>()
-  const samples = new Map<string, number[]>(RUNS.map(run => [keyOf(run), []]))
+  const samples = new Map<string, Sample[]>(RUNS.map(run => [keyOf(run), []]))
   try {
     for (const { variant } of RUNS) if (!services.has(variant)) services.set(variant, await Service.start(variant))
     // The first round warms up. Each round begins with another variant, so that none is always first or last.
@@ -63,8 +70,8 @@ async function measure (rounds: number): Promise<Map<string, number[]>> {
       process.stderr.write(`bench headers: round ${round} of ${rounds}\n`)
       for (let i = 0; i < RUNS.length; i++) {
         const run = RUNS[(i + round) % RUNS.length] as Run
-        const perSecond = await wrk((services.get(run.variant) as Service).url(run.path), DURATION)
-        if (round > 0) samples.get(keyOf(run))?.push(perSecond)
+        const sample = await load(services.get(run.variant) as Service, run.path)
+        if (round > 0) samples.get(keyOf(run))?.push(sample)
       }
     }
   } finally {
@@ -77,7 +84,30 @@ function keyOf ({ variant, path }: Run): string {
   return `${variant} ${path}`
 }
 
-function ratio (ours: readonly number[], bare: readonly number[]): { perSecond: number, ratio: number, lowest: number, highest: number } {
-  const byRound = spread(paired(ours, bare, (one, other) => one / other))
-  return { perSecond: median(ours), ratio: median(ours) / median(bare), lowest: byRound.min, highest: byRound.max }
+async function load (service: Service, path: string): Promise<Sample> {
+  const isTold = process.platform === 'linux'
+  const before = isTold ? cpuTime(service.pid) : Number.NaN
+  const { requests, perSecond } = await wrk(service.url(path), DURATION)
+  return { perSecond, perCpuSecond: isTold ? requests * 1000 / (cpuTime(service.pid) - before) : Number.NaN }
+}
+
+interface Comparison {
+  readonly perSecond: number
+  readonly ratio: number
+  readonly lowest: number
+  readonly highest: number
+  readonly cpu: number
+}
+
+function compare (ours: readonly Sample[], bare: readonly Sample[]): Comparison {
+  const perSecond = [ours, bare].map(samples => samples.map(({ perSecond }) => perSecond)) as [number[], number[]]
+  const perCpuSecond = [ours, bare].map(samples => samples.map(({ perCpuSecond }) => perCpuSecond)) as [number[], number[]]
+  const byRound = spread(paired(...perSecond, (one, other) => one / other))
+  return {
+    perSecond: median(perSecond[0]),
+    ratio: median(perSecond[0]) / median(perSecond[1]),
+    lowest: byRound.min,
+    highest: byRound.max,
+    cpu: median(paired(...perCpuSecond, (one, other) => one / other)),
+  }
 }

@@ -20,6 +20,10 @@ export class Service {
     return new Service(child, Number(String(line).split(' ')[1]))
   }
 
+  get pid (): number {
+    return this.#process.pid as number
+  }
+
   url (path: string): string {
     return `http://127.0.0.1:${this.#port}${path}`
   }
