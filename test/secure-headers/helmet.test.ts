@@ -72,7 +72,7 @@ test('options make the same headers and the same messages as in @fastify/helmet'
     // Two faults: the one of the service is told at boot, before the one of the route.
     if (theirs.message !== undefined && (await outcome(PLUGINS.dropIn, given)).message === ours.message) return route !== undefined
     throw new Error(`${JSON.stringify(ours)} instead of ${JSON.stringify(theirs)}`)
-  }), { numRuns: 1000 })
+  }), { numRuns: 300 })
 })
 
 test('a wrong option of the whole service stops the boot, where @fastify/helmet fails each request', async t => {

@@ -2,10 +2,8 @@ import fc from 'fast-check'
 import Fastify from 'fastify'
 import { test } from 'tap'
 import secureHeaders, { type CspDirective, type SecureHeadersOptions } from '@fastkeep/secure-headers'
-import { certificate } from './certificate.js'
 import { DOCUMENT } from './policies.js'
 
-const { key, cert } = certificate()
 const NAMES = new Set([...Object.keys(DOCUMENT), 'strict-transport-security', 'cache-control', 'reporting-endpoints', 'integrity-policy',
   'cross-origin-embedder-policy', 'content-security-policy-report-only', 'cross-origin-opener-policy-report-only', 'x-download-options'])
 const OF_FASTIFY = new Set(['content-type', 'content-length', 'date', 'connection'])
@@ -27,7 +25,7 @@ const poison = fc.oneof(
 
 /** The head that a registration makes, `undefined` where it is refused. */
 async function headOf (options: unknown): Promise<Record<string, unknown> | undefined> {
-  const app = Fastify({ https: { key, cert } })
+  const app = Fastify({ trustProxy: true })
   try {
     await app.register(secureHeaders, options as SecureHeadersOptions)
   } catch (error) {
@@ -37,7 +35,7 @@ async function headOf (options: unknown): Promise<Record<string, unknown> | unde
     return undefined
   }
   app.get('/', async (_, reply) => await reply.type('text/html').send('x'))
-  const { headers, statusCode } = await app.inject({ url: '/', headers: { host: 'example.test' } })
+  const { headers, statusCode } = await app.inject({ url: '/', headers: { host: 'example.test', 'x-forwarded-proto': 'https' } })
   if (statusCode !== 200) throw new Error(`the head was accepted at boot and refused by Node: ${JSON.stringify(options)}`)
   return headers
 }
@@ -62,7 +60,7 @@ test('no source of a directive can inject a header, a directive or a policy', as
       return hasOnlyKnownHeaders(headers) && !policy.includes(',') && policy.split(';').length === 1 &&
         (policy === directive || policy.startsWith(`${directive} `)) && policy.split(' ').length <= 1 + Math.max(1, sources.length)
     }
-  ), { numRuns: 1500 })
+  ), { numRuns: 400 })
 })
 
 test('what a function gives for a request cannot inject either', async t => {
@@ -76,7 +74,7 @@ test('what a function gives for a request cannot inject either', async t => {
     const { headers, statusCode } = await app.inject('/')
     const policy = String(headers['content-security-policy'])
     return hasOnlyKnownHeaders(headers) && (statusCode === 500 || (!policy.includes(',') && policy.split(';').length === 1 && policy.startsWith('img-src ')))
-  }), { numRuns: 1500 })
+  }), { numRuns: 400 })
 })
 
 test('no allowlist, name or path of any other option can inject', async () => {
@@ -98,7 +96,7 @@ test('no allowlist, name or path of any other option can inject', async () => {
     return hasOnlyKnownHeaders(headers) &&
       permissions.split(', ').every(part => part === '' || /^[a-z-]+=(\*|\((self|"[^"]+"| )*\))$/.test(part)) &&
       endpoints.split(', ').every(part => part === '' || /^[a-z][\w.-]*="[^"]+"$/.test(part))
-  }), { numRuns: 1500 })
+  }), { numRuns: 400 })
 })
 
 test('any value at any place is accepted or refused with a code, and never anything else', async () => {
@@ -109,5 +107,5 @@ test('any value at any place is accepted or refused with a code, and never anyth
     Object.defineProperty(options, option, { value, enumerable: true })
     const headers = await headOf(options)
     return headers === undefined || hasOnlyKnownHeaders(headers)
-  }), { numRuns: 1500 })
+  }), { numRuns: 400 })
 })
