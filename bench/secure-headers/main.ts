@@ -4,9 +4,9 @@ import { cpuTime } from '../engine/thread-statistics.js'
 import { Service } from './service.js'
 import { hasWrk, wrk } from './wrk.js'
 
-const ROUNDS = { short: 5, full: 15 }
+const ROUNDS = { short: 12, full: 30 }
 /** s of one variant on one route in one round. */
-const DURATION = 2
+const DURATION = 1
 const BASE = 'bare'
 
 interface Row {
