@@ -72,6 +72,12 @@ test('the headers of documents tell browsers where to report, in both ways', asy
   t.equal(sources(none, 'report-uri'), undefined)
 })
 
+test('Report-To is sent where it is asked for', async t => {
+  const port = await listen(t, await appOf({ path: '/reports', reportTo: true, endpoints: { other: 'https://reports.example/a' } }, watch(t)))
+  const groups = JSON.parse(`[${String((await ask(port)).headers['report-to'])}]`) as unknown
+  t.same(groups, [['security', '/reports'], ['other', 'https://reports.example/a']].map(([group, url]) => ({ group, max_age: 10_886_400, endpoints: [{ url }] })))
+})
+
 test('a violation in the old form is logged and published once, without what may be secret', async t => {
   const reported = watch(t)
   const port = await listen(t, await appOf({ path: '/reports' }, reported))

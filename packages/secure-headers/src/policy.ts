@@ -9,7 +9,7 @@ import { integrityPolicy } from './headers/integrity-policy.js'
 import { permissionsPolicy } from './headers/permissions-policy.js'
 import { strictTransportSecurity } from './headers/strict-transport-security.js'
 import { FIXED_VALUE_HEADERS, type FixedValueOption } from './options.js'
-import { reportingEndpoints } from './reporting/options.js'
+import { reportTo, reportingEndpoints } from './reporting/options.js'
 import type { Settings } from './settings.js'
 
 /** `hsts`: over TLS, to a host that may be told to use nothing else. */
@@ -120,6 +120,7 @@ export function headersOf (settings: Settings, contentClass: ContentClass, conne
     add('integrityPolicyReportOnly', 'integrity-policy-report-only',
       settings.integrityPolicyReportOnly && integrityPolicy(settings.integrityPolicyReportOnly, endpoint))
     add('reporting', 'reporting-endpoints', settings.reporting && reportingEndpoints(settings.reporting))
+    add('reporting', 'report-to', settings.reporting && reportTo(settings.reporting))
   }
   const { cacheControl } = settings
   if (cacheControl && (contentClass === 'api' || (isDocument && cacheControl.documents === 'always'))) {

@@ -1,4 +1,4 @@
-import { integer, nested, string, type OptionRules, type Rule } from '@fastkeep/options'
+import { boolean, integer, nested, string, type OptionRules, type Rule } from '@fastkeep/options'
 import { ReportingInvalid } from '../errors.js'
 
 export interface ReportingOptions {
@@ -8,6 +8,8 @@ export interface ReportingOptions {
   readonly endpoint?: string
   /** Further endpoints by name, each a path or an `https:` URL, for directives that name them. */
   readonly endpoints?: Readonly<Record<string, string>>
+  /** Also sends `Report-To`, which Chromium had before `Reporting-Endpoints`. Default `false`: it is deprecated. */
+  readonly reportTo?: boolean
   /** Bytes of the largest body; a larger one is answered with 413. Default 65536. */
   readonly bodyLimit?: number
   /** Requests that one client address may send in a minute; further ones are answered with 429. Default 60. */
@@ -24,6 +26,7 @@ export interface Reporting {
   readonly own: { readonly endpoint: string, readonly path: string } | undefined
   /** All endpoints by name. */
   readonly endpoints: Readonly<Record<string, string>>
+  readonly hasReportTo: boolean
 }
 
 export const REPORTING_DEFAULTS = {
@@ -46,6 +49,7 @@ export const REPORTING_RULES: OptionRules = {
   path: string('a path such as "/csp-reports"', PATH),
   endpoint: string('the name of a reporting endpoint, such as "security"', ENDPOINT),
   endpoints: ENDPOINTS,
+  reportTo: boolean,
   bodyLimit: integer(1024, 1_048_576, 'bytes'),
   perMinute: integer(1, 100_000, 'requests of one client a minute'),
   reportsPerMinute: integer(1, 1_000_000, 'reports a minute'),
@@ -83,13 +87,26 @@ export function checkPath (whole: string, option: string): void {
 }
 
 /** @param prefix of the scope that the route is added to */
-export function reportingOf ({ path, endpoint = REPORTING_DEFAULTS.endpoint, endpoints = {} }: ReportingOptions, prefix: string): Reporting {
-  if (path === undefined) return { own: undefined, endpoints: { ...endpoints } }
+export function reportingOf (
+  { path, endpoint = REPORTING_DEFAULTS.endpoint, endpoints = {}, reportTo = false }: ReportingOptions,
+  prefix: string
+): Reporting {
+  if (path === undefined) return { own: undefined, endpoints: { ...endpoints }, hasReportTo: reportTo }
   const own = { endpoint, path: prefix + path }
-  return { own, endpoints: { [endpoint]: own.path, ...endpoints } }
+  return { own, endpoints: { [endpoint]: own.path, ...endpoints }, hasReportTo: reportTo }
 }
 
 /** The value of `Reporting-Endpoints`, https://w3c.github.io/reporting/#header */
 export function reportingEndpoints ({ endpoints }: Reporting): string {
   return Object.entries(endpoints).map(([name, url]) => `${name}="${url}"`).join(', ')
+}
+
+/** Seconds for which a browser remembers the groups of `Report-To`: 126 days. */
+const GROUP_AGE = 10_886_400
+
+/** The value of `Report-To`, https://www.w3.org/TR/2018/WD-reporting-1-20180925/#header */
+export function reportTo ({ endpoints, hasReportTo }: Reporting): string | undefined {
+  if (!hasReportTo) return undefined
+  return Object.entries(endpoints)
+    .map(([group, url]) => JSON.stringify({ group, max_age: GROUP_AGE, endpoints: [{ url }] })).join(', ')
 }
