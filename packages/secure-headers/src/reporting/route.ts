@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import diagnosticsChannel from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { REPORTING_DEFAULTS, type ReportingOptions } from './options.js'
@@ -64,8 +65,9 @@ export async function addReportRoute (fastify: FastifyInstance, options: Reporti
   })
 }
 
-/** Reports about one fault have this in common, whoever sends them. */
+/** Reports about one fault have this in common, whoever sends them; a digest, since thousands of them are kept. */
 function likeness ({ type, url, body }: SecurityReport): string {
   const { effectiveDirective, blockedURL, sourceFile, lineNumber, disposition } = body as Readonly<Record<string, unknown>>
-  return JSON.stringify([type, url, effectiveDirective, blockedURL, sourceFile, lineNumber, disposition])
+  const likeness = JSON.stringify([type, url, effectiveDirective, blockedURL, sourceFile, lineNumber, disposition])
+  return createHash('sha256').update(likeness).digest('base64')
 }
