@@ -15,6 +15,7 @@ import { DropPrivileges } from './plugins/drop-privileges.js'
 import { PIDFile } from './plugins/pid-file.js'
 import { SignalHandler } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
+import { SystemdNotifier } from './systemd/systemd-notifier.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -90,6 +91,7 @@ function subscribePlugins (engine: Engine, config: ConfigOptions): void {
   if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
   if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
   if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
+  new SystemdNotifier(engine).subscribe()
   if (user !== undefined) {
     const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
     new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { RestartFailed } from '../errors.js'
 import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
+import { notifyVariables } from '../systemd/notify-environment.js'
 import { withNote, type HandoverAnswer } from './handover-note.js'
 
 export interface SuccessorOptions {
@@ -64,7 +65,7 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
   const { execPath, execArgv, argv } = process
   const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
     cwd: startDirectory,
-    env: withNote(sameEnvironment(process.env), note),
+    env: withNote({ ...sameEnvironment(process.env), ...notifyVariables() }, note),
     stdio,
   })
   child.unref()
