@@ -15,6 +15,7 @@ import { PIDFile } from './plugins/pid-file.js'
 import { SignalHandler, type SignalMap } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
 import { supervised } from './supervisor/supervised.js'
+import { SystemdNotifier } from './systemd/systemd-notifier.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -103,6 +104,7 @@ function subscribePlugins (engine: Engine, config: ConfigOptions): void {
   if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
   if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
   if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
+  if (supervised === undefined) new SystemdNotifier(engine).subscribe()
   if (user !== undefined) {
     const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
     new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()
