@@ -79,7 +79,7 @@ export class LoopWatch {
     const interval = this.#blockedAfter / BEATS
     const workerData: LoopWatchData = { memory, pid: process.pid, blockedAfter: this.#blockedAfter, interval }
     // Neither the program's flags nor its environment: it is to run nothing but itself.
-    const worker = new Worker(new URL('./loop-watch-thread.js', import.meta.url), { workerData, execArgv: [], env: {}, name: 'loop-watch' })
+    const worker = new Worker(new URL('loop-watch-thread.js', import.meta.url), { workerData, execArgv: [], env: {}, name: 'loop-watch' })
     worker.on('message', (sample: BlockedSample) => this.#told(sample))
     worker.on('error', (error: Error) => {
       this.#end()
