@@ -57,10 +57,10 @@ test('a bad cookie gives a new session, its reason is published, and neither coo
     ['tampered', seal({ ...context, application: 'another' }, '{}', now)],
     ['day-in-future', seal(context, '{}', now + 2 * 86400)],
     ['expired', seal(context, '{}', now - 3 * 86400)],
-    ['time-in-future', seal(context, `[\"id\",${now + 120},${now},1,null,null]\n{}`, now)],
-    ['time-in-future', seal(context, `[\"id\",${now},${now + 120},1,null,null]\n{}`, now)],
-    ['absolute-timeout', seal(context, `[\"id\",${now - 43200},${now},1,null,null]\n{}`, now)],
-    ['idle-timeout', seal(context, `[\"id\",${now - 2000},${now - 1800},1,null,null]\n{}`, now)],
+    ['time-in-future', seal(context, `["id",${now + 120},${now},1,null,null]\n{}`, now)],
+    ['time-in-future', seal(context, `["id",${now},${now + 120},1,null,null]\n{}`, now)],
+    ['absolute-timeout', seal(context, `["id",${now - 43200},${now},1,null,null]\n{}`, now)],
+    ['idle-timeout', seal(context, `["id",${now - 2000},${now - 1800},1,null,null]\n{}`, now)],
     ['too-large', 'A'.repeat(5000)],
   ]
   for (const [reason, value] of bad) {

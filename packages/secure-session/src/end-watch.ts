@@ -31,7 +31,7 @@ export class EndWatch {
     const watched = this.#watched.get(handle) ?? { record, listeners: new Set() }
     watched.listeners.add(listener)
     this.#watched.set(handle, watched)
-    this.#timer ??= setInterval(() => { void this.#ask() }, INTERVAL).unref()
+    this.#timer ??= setInterval(() => { this.#ask().catch(() => {}) }, INTERVAL).unref()
     return () => {
       watched.listeners.delete(listener)
       if (watched.listeners.size === 0 && this.#watched.get(handle) === watched) this.#forget(handle)

@@ -53,7 +53,7 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
         session = sessionOf(this, route)
       }
       // What has to be asked was asked in onRequest, or waits for load().
-      if (!session.isLoaded && (isOpenedAtOnce || !session.isCookiePresent)) void session.load()
+      if (!session.isLoaded && (isOpenedAtOnce || !session.isCookiePresent)) session.openNow()
       return session.view
     },
   })

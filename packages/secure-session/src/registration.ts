@@ -78,7 +78,10 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
     watch,
     origins: new Set(settings.csrf === false ? [] : settings.csrf.origins),
     largestData,
-    csrfKeys: () => csrfKeys ??= csrfKeyOf(ring),
+    csrfKeys () {
+      csrfKeys ??= csrfKeyOf(ring)
+      return csrfKeys
+    },
     keyCount: () => ring.all.length,
     reloadKeys () {
       // A key made for this process has no source to be read from again.

@@ -80,6 +80,12 @@ export class RequestSession {
     return this.#loading
   }
 
+  /** Opens a session of which nothing has to be asked. */
+  openNow (): void {
+    const outcome = this.load()
+    if (outcome !== undefined) throw new Error('a session that has to be asked for cannot be opened at once')
+  }
+
   /** Refuses what a page of another origin sends for who is logged in. */
   assertOwnOrigin (): void {
     if (this.isKnown && this.#provenance() === 'foreign') throw this.#crossSite()
@@ -120,18 +126,23 @@ export class RequestSession {
 
   #send (reply: FastifyReply, plan: Plan, { cookie, origin, isDropped }: Commitment, now: number): void {
     const former = this.#session.origin
-    const { cookie: writer, settings, events, refusesTransport } = this.#registration
+    const { settings, events, refusesTransport } = this.#registration
     if (isDropped === true) events.drop(this.#request)
     else if (cookie !== 'unchanged' || plan.kind === 'destroy') this.#tell(plan, former, origin)
     if (plan.kind !== 'destroy') this.#session.settle(origin)
     if (cookie === 'unchanged' && this.#lines.length > 0) return
-    const lines = cookie === 'unchanged' ? [] : cookie === 'expired'
-      // A cross-site request comes without the cookie, which is SameSite: its answer must not delete the cookie all the same.
-      ? this.isCookiePresent ? writer.expiry(this.#cookies) : []
-      : writer.lines(cookie.value, this.#cookies, cookie.record.createdAt + settings.absoluteTimeout - now)
+    const lines = this.#linesOf(cookie, now)
     const isRefused = lines.length > 0 && settings.cookie.attributes.secure && refusesTransport(this.#request)
     this.#put(reply, isRefused ? [] : lines)
     if (plan.kind === 'destroy' && settings.clearSiteData.length > 0) reply.header('clear-site-data', clearSiteDataValue(settings.clearSiteData))
+  }
+
+  #linesOf (cookie: Commitment['cookie'], now: number): string[] {
+    const { cookie: writer, settings } = this.#registration
+    if (cookie === 'unchanged') return []
+    if (cookie !== 'expired') return writer.lines(cookie.value, this.#cookies, cookie.record.createdAt + settings.absoluteTimeout - now)
+    // A cross-site request comes without the cookie, which is SameSite: its answer must not delete the cookie all the same.
+    return this.isCookiePresent ? writer.expiry(this.#cookies) : []
   }
 
   #put (reply: FastifyReply, lines: readonly string[]): void {

@@ -1,5 +1,5 @@
 import { isFastkeepError, StoreUnavailable } from '../errors.js'
-import { isObjectText } from '../session-text.js'
+import { isNumberOrNull, isObjectText, isTextOrNull, isTime } from '../session-text.js'
 import type { SessionStore, StoredSession } from './store.js'
 
 /**
@@ -46,10 +46,9 @@ export async function withDeadline<Result> (operation: () => Result | Promise<Re
   }
 }
 
-function isStoredSession ({ version, createdAt, renewedAt, subject, authenticatedAt, data, movedTo }: StoredSession): boolean {
-  const isOptional = (value: unknown, type: 'string' | 'number'): boolean => value === undefined || typeof value === type
-  return [version, createdAt, renewedAt].every(Number.isSafeInteger) && isOptional(subject, 'string') &&
-    isOptional(authenticatedAt, 'number') && isOptional(movedTo, 'string') && typeof data === 'string' && isObjectText(data)
+function isStoredSession ({ version, createdAt, renewedAt, subject, authenticatedAt, data, movedTo }: Partial<StoredSession>): boolean {
+  return isTime(version) && isTime(createdAt) && isTime(renewedAt) && isTextOrNull(subject ?? null) &&
+    isNumberOrNull(authenticatedAt ?? null) && isTextOrNull(movedTo ?? null) && typeof data === 'string' && isObjectText(data)
 }
 
 function isBoolean (value: unknown): boolean {

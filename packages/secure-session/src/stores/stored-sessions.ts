@@ -9,7 +9,7 @@ import type { SealedCookies } from '../sealed/sealed-cookies.js'
 import type { SessionRecord } from '../session-record.js'
 import { storedId } from '../stored-id.js'
 import { inTurn } from './in-turn.js'
-import type { FieldChanges, SessionStore, StoredSession } from './store.js'
+import type { FieldChanges, Renaming, SessionStore, StoredSession } from './store.js'
 
 /** How long (ms) `update()` runs again for. */
 const UPDATE_DEADLINE = 5000
@@ -111,28 +111,30 @@ export class StoredSessions implements SessionMode {
     const record = { ...plan.record, createdAt: moment.now, renewedAt: moment.now }
     const { isLogin, only, fields, before } = plan
     const renaming = { ...record, only, fields, grace: isLogin ? 0 : GRACE }
-    let key = storedId(origin.record.id)
+    const key = storedId(origin.record.id)
     if (!isLogin && Object.keys(before).length > 0) await store.patch(key, before, moment)
-    let outcome = await store.rename(key, storedId(record.id), renaming, moment)
-    while (outcome === 'moved' && isLogin) {
-      // Whoever logs in gets an id that nobody else has, whatever happened to the one they came with.
-      const movedTo = (await store.read(key, moment))?.movedTo
-      if (movedTo === undefined) outcome = 'missing'
-      else outcome = await store.rename(key = movedTo, storedId(record.id), renaming, moment)
-    }
-    if (outcome === 'done') {
-      await this.#endOldest(record)
-      return { cookie: this.#cookie(record, moment.now), origin: { record, data: plan.data(), isNew: false } }
-    }
+    const outcome = isLogin ? await this.#renameForLogin(key, storedId(record.id), renaming, moment) : await store.rename(key, storedId(record.id), renaming, moment)
     if (outcome === 'missing' && isLogin) {
       // The former session has ended meanwhile, which is no reason to refuse a login: it begins without it.
       await store.create(storedId(record.id), { ...record, version: 1, data: plan.data() }, moment)
+    }
+    if (outcome === 'done' || isLogin) {
       await this.#endOldest(record)
       return { cookie: this.#cookie(record, moment.now), origin: { record, data: plan.data(), isNew: false } }
     }
     // Another request has given the session its next id, and its answer has the cookie.
     const isDropped = outcome === 'missing' || await store.patch(key, fields, moment) === 'missing'
     return { cookie: 'unchanged', origin, isDropped }
+  }
+
+  /** Whoever logs in gets an id that nobody else has, also if another request has given the session its next one. */
+  async #renameForLogin (key: string, newKey: string, renaming: Renaming, moment: Moment): Promise<'done' | 'missing'> {
+    const { store } = this.#options
+    for (let oldKey: string | undefined = key; oldKey !== undefined; oldKey = (await store.read(oldKey, moment))?.movedTo) {
+      const outcome = await store.rename(oldKey, newKey, renaming, moment)
+      if (outcome !== 'moved') return outcome
+    }
+    return 'missing'
   }
 
   #cookie (record: SessionRecord, now: number): { value: string, record: SessionRecord } {
