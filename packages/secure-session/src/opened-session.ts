@@ -10,6 +10,8 @@ export interface SessionOrigin {
   readonly record: SessionRecord
   /** The data as it was read: JSON text of an object. */
   readonly data: string
+  /** The same, parsed for this request alone, where that was done already. */
+  readonly parsed?: Record<string, unknown> | undefined
   /** No accepted cookie came. */
   readonly isNew: boolean
   /** When the cookie was sealed (ms since 1970), in sealed mode. */
@@ -29,12 +31,15 @@ export interface SessionHost {
   /** Longest data, in bytes. */
   readonly largestData: number
   /** The cookie is decided, or the response is on its way. */
-  readonly isResponseWritten: () => boolean
+  readonly isResponseWritten: boolean
   /** Throws if this request may not log in. */
-  readonly assertLoginAllowed: () => void
+  assertLoginAllowed (): void
 }
 
 const EMPTY = '{}'
+
+/** Most requests only read: they need no map of what changed. */
+const NONE: Map<string, string | undefined> = new Map()
 
 export function newOrigin (now: number): SessionOrigin {
   return { record: newRecord(now), data: EMPTY, isNew: true }
@@ -50,7 +55,7 @@ export class OpenedSession {
   #record: SessionRecord | undefined
   #data: Data | undefined
   /** Each field that was set, or that was read and can be changed inside: its text before that. */
-  #before = new Map<string, string | undefined>()
+  #before: Map<string, string | undefined> = NONE
   /** Since `regenerate()` or `login()`. */
   #next: { readonly before: FieldChanges, readonly only: readonly string[], readonly isLogin: boolean } | undefined
   #isDestroyed = false
@@ -66,8 +71,8 @@ export class OpenedSession {
   settle (origin: SessionOrigin): void {
     this.#origin = origin
     this.#record = origin.record
-    this.#data = undefined
-    this.#before = new Map()
+    this.#data = origin.parsed
+    this.#before = NONE
     this.#next = undefined
   }
 
@@ -204,7 +209,8 @@ export class OpenedSession {
   }
 
   #remember (fields: Data, key: string): void {
-    if (this.#before.has(key)) return
+    if (this.#before === NONE) this.#before = new Map()
+    else if (this.#before.has(key)) return
     this.#before.set(key, Object.hasOwn(fields, key) ? JSON.stringify(fields[key]) : undefined)
   }
 
@@ -216,7 +222,7 @@ export class OpenedSession {
   #changeable (): Data {
     if (this.#isDestroyed) throw new Destroyed()
     const fields = this.#fields()
-    if (this.#host.isResponseWritten()) throw new AlreadySent()
+    if (this.#host.isResponseWritten) throw new AlreadySent()
     return fields
   }
 

@@ -23,8 +23,12 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
   const placeOfRoute = Symbol(`fastkeep.secure-session.${name}.route`)
   type Places = FastifyRequest & { [placeOfReply]: FastifyReply | null, [placeOfSession]: RequestSession | null, [placeOfDecision]: boolean }
 
-  const routeOf = (request: FastifyRequest): RouteSettings =>
-    Reflect.get(request.routeOptions.config ?? {}, placeOfRoute) as RouteSettings | undefined ?? USUAL_ROUTE
+  // Fastify makes the object of a route's options anew each time, which only routes with an option of ours are worth.
+  let isAnyRouteSpecial = false
+  const routeOf = (request: FastifyRequest): RouteSettings => {
+    if (!isAnyRouteSpecial) return USUAL_ROUTE
+    return Reflect.get(request.routeOptions.config ?? {}, placeOfRoute) as RouteSettings | undefined ?? USUAL_ROUTE
+  }
 
   const sessionOf = (request: FastifyRequest, route: RouteSettings): RequestSession => {
     const places = request as Places
@@ -63,7 +67,9 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     const option: unknown = Reflect.get(route, name)
     const resolved = routeSettingsFrom(option, name)
     for (const method of [route.method].flat()) routes.set(routeKey(method, route.url), resolved)
-    if (option !== undefined) (route as RouteOptions).config = { ...route.config, [placeOfRoute]: resolved }
+    if (option === undefined) return
+    isAnyRouteSpecial = true
+    ;(route as RouteOptions).config = { ...route.config, [placeOfRoute]: resolved }
   })
 
   fastify.addHook('onRequest', (request, reply, done) => {

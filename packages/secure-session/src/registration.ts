@@ -12,7 +12,9 @@ import { readKeys, type KeySources } from './sealed/key-sources.js'
 import { SealedCookies } from './sealed/sealed-cookies.js'
 import { SealedSessions, type NotBefore } from './sealed/sealed-sessions.js'
 import { SessionCookie } from './session-cookie.js'
-import { guardedStore, withDeadline } from './stores/guarded-store.js'
+import { Deadlines } from './stores/deadlines.js'
+import { guardedStore } from './stores/guarded-store.js'
+import { MemoryStore } from './stores/memory.js'
 import type { SessionStore } from './stores/store.js'
 import { StoredSessions } from './stores/stored-sessions.js'
 
@@ -38,7 +40,8 @@ export interface Registration {
 
 export function createRegistration (fastify: FastifyInstance, settings: Settings, sources: KeySources): Registration {
   const cookie = new SessionCookie(settings.cookie, settings.chunks, fastify.serializeCookie.bind(fastify))
-  const { store: givenStore, storeTimeout } = settings
+  const { store: givenStore } = settings
+  const deadlines = new Deadlines(settings.storeTimeout)
   let { ring } = settings
   const cookies = new SealedCookies({
     ...settings,
@@ -48,15 +51,16 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
     cacheBytes: settings.cacheSize,
     longestValue: cookie.longestValue,
   })
-  const store = givenStore && guardedStore(givenStore, storeTimeout)
+  // Our own memory is neither down nor slow, and what it answers is ours; a class made from it may differ.
+  const store = givenStore === undefined || givenStore.constructor === MemoryStore ? givenStore : guardedStore(givenStore, deadlines)
   const largestData = store === undefined ? cookie.longestValue : settings.maxSize
   const mode: SessionMode = store === undefined
     ? new SealedSessions({
       ...settings,
       cookies,
       ended: new EndedSessions(settings.maxEnded),
-      revocation: settings.revocation && guardedRevocation(settings.revocation, storeTimeout),
-      notBefore: settings.notBefore && guardedNotBefore(settings.notBefore, storeTimeout),
+      revocation: settings.revocation && guardedRevocation(settings.revocation, deadlines),
+      notBefore: settings.notBefore && guardedNotBefore(settings.notBefore, deadlines),
       onForgotten: forgottenWarning(fastify),
     })
     : new StoredSessions({ ...settings, cookies, store, largestData })
@@ -108,15 +112,15 @@ function reloadAtGraceful (fastify: FastifyInstance, { reloadKeys, cookie }: Reg
   fastify.getDecorator<Engine>('engine').subscribe('graceful', () => reloadKeys(), { priority: 20, name: `secure-session keys of ${cookie.name}` })
 }
 
-function guardedRevocation (revocation: Revocation, timeout: number): Revocation {
+function guardedRevocation (revocation: Revocation, deadlines: Deadlines): Revocation {
   return {
-    isEnded: id => withDeadline(() => revocation.isEnded(id), timeout),
-    end: (id, end) => withDeadline(() => revocation.end(id, end), timeout),
+    isEnded: id => deadlines.within(() => revocation.isEnded(id)),
+    end: (id, end) => deadlines.within(() => revocation.end(id, end)),
   }
 }
 
-function guardedNotBefore (notBefore: NotBefore, timeout: number): NotBefore {
-  return subject => withDeadline(() => notBefore(subject), timeout)
+function guardedNotBefore (notBefore: NotBefore, deadlines: Deadlines): NotBefore {
+  return subject => deadlines.within(() => notBefore(subject))
 }
 
 function forgottenWarning (fastify: FastifyInstance): () => void {

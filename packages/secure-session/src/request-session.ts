@@ -5,11 +5,11 @@ import { CrossSite, TokenRequired } from './errors.js'
 import type { SessionEventName } from './events.js'
 import { currentSecond } from './lifetimes.js'
 import type { Commitment, Reading } from './mode.js'
-import { newOrigin, OpenedSession, type SessionOrigin } from './opened-session.js'
+import { newOrigin, OpenedSession, type SessionHost, type SessionOrigin } from './opened-session.js'
 import type { RouteSettings } from './options.js'
 import type { Plan } from './plan.js'
 import type { Registration } from './registration.js'
-import { sessionWithProperties, type Session, type SessionEndReason } from './session.js'
+import { sessionWithProperties, type Session, type SessionEndReason, type SessionExtras } from './session.js'
 import { forbidCaching, replaceSetCookies, withdrawSetCookies } from './set-cookie.js'
 
 const EVENT_OF: Readonly<Partial<Record<Plan['kind'], SessionEventName>>> = {
@@ -17,15 +17,15 @@ const EVENT_OF: Readonly<Partial<Record<Plan['kind'], SessionEventName>>> = {
 }
 
 /** What one request has to do with one session. */
-export class RequestSession {
+export class RequestSession implements SessionHost, SessionExtras {
   readonly #registration: Registration
   readonly #request: FastifyRequest
   readonly #route: RouteSettings
+  readonly #replyOf: () => FastifyReply | null
   readonly #cookies: Readonly<Record<string, string | undefined>>
   readonly #value: string | undefined
   readonly #session: OpenedSession
-  /** What handlers see. */
-  readonly view: Session
+  #view: Session | undefined
   #loading: Promise<void> | undefined
   #hasToken = false
   /** What this response does to the cookie is decided: a change now would not reach it. */
@@ -41,18 +41,24 @@ export class RequestSession {
     this.#route = route
     this.#cookies = cookies
     this.#value = registration.cookie.valueIn(cookies)
-    this.#session = new OpenedSession({
-      name: registration.settings.name,
-      largestData: registration.largestData,
-      isResponseWritten: () => this.isDecided || isBegun(replyOf()),
-      assertLoginAllowed: () => this.#assertLoginAllowed(),
-    })
-    this.view = sessionWithProperties(this.#session, {
-      update: change => this.#update(change as (data: Record<string, unknown>) => unknown),
-      load: async () => { await this.load() },
-      csrfToken: () => this.#csrfToken(),
-      onEnd: listener => this.#onEnd(listener),
-    })
+    this.#replyOf = replyOf
+    this.#session = new OpenedSession(this)
+  }
+
+  /** What handlers see. */
+  get view (): Session {
+    this.#view ??= sessionWithProperties(this.#session, this)
+    return this.#view
+  }
+
+  get name (): string { return this.#registration.settings.name }
+
+  get largestData (): number { return this.#registration.largestData }
+
+  get isResponseWritten (): boolean {
+    if (this.isDecided) return true
+    const reply = this.#replyOf()
+    return reply !== null && (reply.sent || reply.raw.headersSent)
   }
 
   /** The request carried the cookie, accepted or refused. */
@@ -161,7 +167,7 @@ export class RequestSession {
     if (plan.kind === 'destroy' || plan.kind === 'rename') watch.end(mode.handleOf(former.record.id), plan.kind === 'destroy' ? 'destroyed' : 'regenerated')
   }
 
-  async #update (change: (data: Record<string, unknown>) => unknown): Promise<void> {
+  async update (change: (data: Record<string, unknown>) => unknown): Promise<void> {
     await this.load()
     if (!this.#session.isNew && !this.#session.isNext && !this.#session.isDestroyed) return await this.#registration.mode.update(this.#session, change)
     // Nobody else knows this session yet.
@@ -171,17 +177,17 @@ export class RequestSession {
     for (const key of new Set([...this.#session.keys(), ...Object.keys(data)])) this.#session.set(key, data[key])
   }
 
-  #csrfToken (): string {
+  csrfToken (): string {
     // A token for a session that is gone with this request would fit nothing.
     if (this.#session.isNew) this.#session.keep()
     return csrfToken(this.#registration.csrfKeys(), this.#session.id)
   }
 
-  #onEnd (listener: (reason: SessionEndReason) => void): () => void {
+  onEnd (listener: (reason: SessionEndReason) => void): () => void {
     return this.#registration.watch.add(this.#session.record, listener)
   }
 
-  #assertLoginAllowed (): void {
+  assertLoginAllowed (): void {
     if (!this.#isChecked()) return
     if (this.#provenance() === 'foreign') throw this.#crossSite()
     if (this.#mustHaveToken() && !this.#hasToken) throw new TokenRequired()
@@ -204,8 +210,4 @@ export class RequestSession {
     const { origin = 'untold', 'sec-fetch-site': site } = this.#request.headers
     return new CrossSite(`origin ${JSON.stringify(String(origin).slice(0, 200))}, Sec-Fetch-Site ${JSON.stringify(site ?? 'untold')}`)
   }
-}
-
-function isBegun (reply: FastifyReply | null): boolean {
-  return reply !== null && (reply.sent || reply.raw.headersSent)
 }

@@ -13,19 +13,18 @@ export function toText (facts: readonly unknown[], data: string): string {
   return `${JSON.stringify(facts)}\n${data}`
 }
 
-/** What `toText` wrote, or `undefined` for a text whose first line is no array or whose second is no object. */
+/** What `toText` wrote, or `undefined` for a text whose first line is no array. The data is not looked at. */
 export function fromText (text: string): SessionText | undefined {
   const end = text.indexOf('\n')
   if (end === -1) return undefined
   const facts = parsed(text.slice(0, end))
-  const data = text.slice(end + 1)
-  return Array.isArray(facts) && isObjectText(data) ? { facts, data } : undefined
+  return Array.isArray(facts) ? { facts, data: text.slice(end + 1) } : undefined
 }
 
-/** Whether a text is JSON of an object. */
-export function isObjectText (text: string): boolean {
+/** The object of which a text is the JSON; `undefined` for any other text. */
+export function objectFrom (text: string): Record<string, unknown> | undefined {
   const value = parsed(text)
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
 }
 
 export function isTime (value: unknown): value is number {

@@ -87,13 +87,16 @@ export interface SessionMethods {
 export type Session = SessionMethods & Partial<SessionData>
 
 /** What the registration gives the session of a request besides its data. */
-export type SessionExtras = Pick<SessionMethods, 'update' | 'load' | 'csrfToken' | 'onEnd'>
+export interface SessionExtras extends Pick<SessionMethods, 'csrfToken' | 'onEnd'> {
+  load (): void | Promise<void>
+  update (change: (data: Record<string, unknown>) => unknown): Promise<void>
+}
 
-const OWN_NAMES: ReadonlySet<string | symbol> = new Set<keyof SessionMethods>([
-  'id', 'isNew', 'isEmpty', 'subject', 'authenticatedAt', 'get', 'set', 'data', 'destroy', 'regenerate', 'login',
+/** The members of a session, and who has them. */
+const MEMBERS: ReadonlyMap<string | symbol, keyof Target> = new Map<keyof SessionMethods, keyof Target>([
+  ...(['id', 'isNew', 'isEmpty', 'subject', 'authenticatedAt', 'get', 'set', 'data', 'destroy', 'regenerate', 'login'] as const).map(name => [name, 'session'] as const),
+  ...(['update', 'load', 'csrfToken', 'onEnd'] as const).map(name => [name, 'extras'] as const),
 ])
-
-const EXTRA_NAMES: ReadonlySet<string | symbol> = new Set<keyof SessionExtras>(['update', 'load', 'csrfToken', 'onEnd'])
 
 interface Target {
   readonly session: OpenedSession
@@ -101,13 +104,13 @@ interface Target {
 }
 
 const propertyAccess: ProxyHandler<Target> = {
-  get ({ session, extras }, name) {
-    if (isFieldName(name)) return session.get(name)
-    if (EXTRA_NAMES.has(name)) return Reflect.get(extras, name)
-    if (!OWN_NAMES.has(name)) return Reflect.get(Object.prototype, name)
-    const own: unknown = Reflect.get(session, name)
-    // Private members are found on the session only, not on the proxy around it.
-    return typeof own === 'function' ? own.bind(session) : own
+  get (target, name) {
+    const owner = MEMBERS.get(name)
+    if (owner === undefined) return isFieldName(name) ? target.session.get(name) : Reflect.get(Object.prototype, name)
+    const own: unknown = Reflect.get(target[owner], name)
+    // Private members are found on the object only, not on the proxy around it.
+    if (typeof own !== 'function') return own
+    return name === 'load' ? async () => { await target.extras.load() } : own.bind(target[owner])
   },
   set ({ session }, name, value) {
     session.set(fieldName(name), value)
@@ -117,7 +120,7 @@ const propertyAccess: ProxyHandler<Target> = {
     session.set(fieldName(name), undefined)
     return true
   },
-  has: ({ session }, name) => isFieldName(name) ? session.keys().includes(name) : OWN_NAMES.has(name) || EXTRA_NAMES.has(name),
+  has: ({ session }, name) => isFieldName(name) ? session.keys().includes(name) : MEMBERS.has(name),
   ownKeys: ({ session }) => session.keys(),
   getOwnPropertyDescriptor ({ session }, name) {
     if (!isFieldName(name) || !session.keys().includes(name)) return undefined
@@ -140,5 +143,5 @@ function fieldName (name: string | symbol): string {
 }
 
 function isFieldName (name: string | symbol): name is string {
-  return typeof name === 'string' && !OWN_NAMES.has(name) && !EXTRA_NAMES.has(name) && !(name in Object.prototype)
+  return typeof name === 'string' && !MEMBERS.has(name) && !(name in Object.prototype)
 }

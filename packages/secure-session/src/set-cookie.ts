@@ -2,13 +2,18 @@ import type { FastifyReply } from 'fastify'
 
 /** Adds Set-Cookie lines, each in place of one for the same name that the application wrote. */
 export function replaceSetCookies (reply: FastifyReply, lines: readonly string[]): void {
+  if (!reply.hasHeader('set-cookie')) return addLines(reply, lines)
   const others = linesOf(reply).filter(other => !lines.some(line => other.startsWith(nameOf(line))))
-  setLines(reply, others.length === 0 ? lines : [...others, ...lines])
+  // reply.header() adds to a Set-Cookie that is there already.
+  reply.removeHeader('set-cookie')
+  addLines(reply, [...others, ...lines])
 }
 
 /** Takes lines back. */
 export function withdrawSetCookies (reply: FastifyReply, lines: readonly string[]): void {
-  setLines(reply, linesOf(reply).filter(other => !lines.includes(other)))
+  const others = linesOf(reply).filter(other => !lines.includes(other))
+  reply.removeHeader('set-cookie')
+  addLines(reply, others)
 }
 
 /**
@@ -33,9 +38,7 @@ function linesOf (reply: FastifyReply): string[] {
   return present === undefined ? [] : [present].flat().map(String)
 }
 
-function setLines (reply: FastifyReply, lines: readonly string[]): void {
-  // reply.header() adds to a Set-Cookie that is there already.
-  if (reply.hasHeader('set-cookie')) reply.removeHeader('set-cookie')
+function addLines (reply: FastifyReply, lines: readonly string[]): void {
   if (lines.length === 1) reply.header('set-cookie', lines[0])
   else if (lines.length > 1) reply.header('set-cookie', lines)
 }

@@ -33,9 +33,10 @@ export function join (name: string, cookies: Readonly<Record<string, string | un
   const count = first === undefined ? undefined : /^([2-9])\./.exec(first)?.[1]
   if (first === undefined || count === undefined || Number(count) > MOST_CHUNKS) return first
   let value = first.slice(2)
-  // A missing piece leaves a value that no seal is on.
   for (let index = 1; index < Number(count); index++) value += cookies[chunkName(name, index)] ?? ''
-  return value
+  // Only as `split` makes them: with a point in it the first piece alone opens nowhere.
+  const chunks = split(name, value)
+  return chunks.length === Number(count) && chunks[0]?.value === first ? value : first
 }
 
 /** The further cookies of the name in a request from the given index on: what a shorter value leaves behind. */

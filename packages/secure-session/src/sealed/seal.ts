@@ -12,6 +12,7 @@ const DAY_OFFSET = 1 + KEY_ID_BYTES
 const HEADER_BYTES = DAY_OFFSET + 4
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
+const TAG_LENGTH = { authTagLength: TAG_BYTES }
 const SMALLEST = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
 
 const SECONDS_OF_A_DAY = 24 * 60 * 60
@@ -35,17 +36,37 @@ export type Unsealed =
 
 /** Seals a text with AES-256-GCM and a random nonce, under the first key's sub-key for the day of `now` (s). */
 export function seal (context: SealContext, text: string, now: number): string {
+  const { subkey, header, aad } = sealingOf(context, Math.floor(now / SECONDS_OF_A_DAY))
+  const nonce = nextNonce()
+  const cipher = createCipheriv('aes-256-gcm', subkey, nonce, TAG_LENGTH)
+  cipher.setAAD(aad)
+  const ciphertext = cipher.update(text, 'utf8')
+  // Of GCM nothing is left for the end; the call makes the tag.
+  cipher.final()
+  return Buffer.concat([header, nonce, ciphertext, cipher.getAuthTag()]).toString('base64url')
+}
+
+/** What all that is sealed on one day has in common. */
+interface Sealing {
+  readonly day: number
+  readonly subkey: KeyObject
+  readonly header: Buffer
+  readonly aad: Buffer
+}
+
+const sealings = new WeakMap<SealContext, Sealing>()
+
+function sealingOf (context: SealContext, day: number): Sealing {
+  const known = sealings.get(context)
+  if (known?.day === day) return known
   const { ring, cookieName, purpose } = context
-  const day = Math.floor(now / SECONDS_OF_A_DAY)
-  const header = Buffer.allocUnsafe(HEADER_BYTES)
+  const header = Buffer.alloc(HEADER_BYTES)
   header.writeUInt8(VERSION)
   ring.sealing.id.copy(header, 1)
   header.writeUInt32BE(day, DAY_OFFSET)
-
-  const nonce = nextNonce()
-  const cipher = createCipheriv('aes-256-gcm', ring.subkey(ring.sealing, { cookieName, purpose, day }), nonce, { authTagLength: TAG_BYTES })
-  cipher.setAAD(authenticated(header, context))
-  return Buffer.concat([header, nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+  const sealing = { day, subkey: ring.subkey(ring.sealing, { cookieName, purpose, day }), header, aad: authenticated(header, context) }
+  sealings.set(context, sealing)
+  return sealing
 }
 
 /** Opens what `seal` made in the same context, or says why not. Never throws, whatever the value. */
@@ -83,7 +104,7 @@ function nextNonce (): Buffer {
 
 function decrypt (subkey: KeyObject, bytes: Buffer, aad: Buffer): string | undefined {
   const nonce = bytes.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES)
-  const decipher = createDecipheriv('aes-256-gcm', subkey, nonce, { authTagLength: TAG_BYTES })
+  const decipher = createDecipheriv('aes-256-gcm', subkey, nonce, TAG_LENGTH)
   decipher.setAAD(aad)
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
   const text = decipher.update(bytes.subarray(HEADER_BYTES + NONCE_BYTES, -TAG_BYTES))

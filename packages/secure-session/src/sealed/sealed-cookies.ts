@@ -1,7 +1,7 @@
 import { expiryOf, isInFuture, passedLimit, type Lifetimes } from '../lifetimes.js'
 import type { RefusalReason } from '../events.js'
 import type { SessionRecord } from '../session-record.js'
-import { fromText, isNumberOrNull, isTextOrNull, isTime, toText } from '../session-text.js'
+import { fromText, isNumberOrNull, isTextOrNull, isTime, objectFrom, toText } from '../session-text.js'
 import type { KeyRing } from './key-ring.js'
 import { open, seal, type SealContext } from './seal.js'
 import { VerifiedCache } from './verified-cache.js'
@@ -92,7 +92,7 @@ function contentFrom (text: string): SealedContent | undefined {
   if (read === undefined) return undefined
   const [id, createdAt, renewedAt, sealedAt, subject, authenticatedAt] = read.facts
   if (typeof id !== 'string' || !isTime(createdAt) || !isTime(renewedAt) || !isTime(sealedAt)) return undefined
-  if (!isTextOrNull(subject) || !isNumberOrNull(authenticatedAt)) return undefined
+  if (!isTextOrNull(subject) || !isNumberOrNull(authenticatedAt) || objectFrom(read.data) === undefined) return undefined
   const record = { id, createdAt, renewedAt, subject: subject ?? undefined, authenticatedAt: authenticatedAt ?? undefined }
   return { record, sealedAt, data: read.data }
 }

@@ -1,6 +1,6 @@
 import { configurationError, StoreUnusable } from '../errors.js'
 import { currentSecond, type Moment } from '../lifetimes.js'
-import { isObjectText } from '../session-text.js'
+import { objectFrom } from '../session-text.js'
 import { inTurn } from './in-turn.js'
 import type { FieldChanges, Renaming, SessionStore, SessionSummary, StoredSession } from './store.js'
 import { createIn, destroyIn, entryFrom, factsOf, listIn, patchIn, readFrom, renameIn, touchIn, type Entry, type SessionTable } from './table.js'
@@ -179,5 +179,5 @@ function keptFrom (handle: string, entry: Entry): Kept {
 
 function entryOf ({ facts, data }: Partial<Kept>): Entry | undefined {
   const text = JSON.stringify(data) as string | undefined
-  return Array.isArray(facts) && text !== undefined && isObjectText(text) ? entryFrom(facts, text) : undefined
+  return Array.isArray(facts) && text !== undefined && objectFrom(text) !== undefined ? entryFrom(facts, text) : undefined
 }

@@ -129,7 +129,7 @@ class LmdbTable implements SessionTable {
 
   constructor (root: RootDatabase<string, string>) {
     this.#sessions = root.openDB<string, string>({ name: 'sessions', encoding: 'string' })
-    this.#subjects = root.openDB<string, string>({ name: 'subjects', dupSort: true, encoding: 'ordered-binary' })
+    this.#subjects = root.openDB<string, string>({ name: 'subjects', encoding: 'string' })
   }
 
   get (id: string): Entry | undefined {
@@ -143,12 +143,14 @@ class LmdbTable implements SessionTable {
 
   put (id: string, entry: Entry): void {
     this.#sessions.putSync(id, toText(factsOf(entry), entry.data))
-    if (entry.subject !== undefined) this.#subjects.putSync(subjectKey(entry.subject), id)
+    if (entry.subject === undefined) return
+    const ids = this.idsOf(entry.subject)
+    if (!ids.includes(id)) this.#putIds(entry.subject, [...ids, id])
   }
 
   delete (id: string, { subject }: Entry): void {
     this.#sessions.removeSync(id)
-    if (subject !== undefined) this.#subjects.removeSync(subjectKey(subject), id)
+    if (subject !== undefined) this.#putIds(subject, this.idsOf(subject).filter(other => other !== id))
   }
 
   deleteExpired (id: string, now: number): void {
@@ -156,8 +158,14 @@ class LmdbTable implements SessionTable {
     if (entry !== undefined && now >= entry.expiresAt) this.delete(id, entry)
   }
 
-  idsOf (subject: string): Iterable<string> {
-    return [...this.#subjects.getValues(subjectKey(subject))]
+  // One entry for each subject: what LMDB calls duplicates, several values of a key, came back spoiled now and then.
+  idsOf (subject: string): string[] {
+    return this.#subjects.get(subjectKey(subject))?.split(' ') ?? []
+  }
+
+  #putIds (subject: string, ids: readonly string[]): void {
+    if (ids.length === 0) this.#subjects.removeSync(subjectKey(subject))
+    else this.#subjects.putSync(subjectKey(subject), ids.join(' '))
   }
 
   keysFrom (start: string | undefined, most: number): string[] {

@@ -7,7 +7,9 @@ import type { OpenedSession, SessionOrigin } from '../opened-session.js'
 import type { Plan } from '../plan.js'
 import type { SealedCookies } from '../sealed/sealed-cookies.js'
 import type { SessionRecord } from '../session-record.js'
+import { objectFrom } from '../session-text.js'
 import { storedId } from '../stored-id.js'
+import { garbage } from './guarded-store.js'
 import { inTurn } from './in-turn.js'
 import type { FieldChanges, Renaming, SessionStore, StoredSession } from './store.js'
 
@@ -36,9 +38,11 @@ export class StoredSessions implements SessionMode {
     const { id } = cookie.record
     return this.#options.store.read(storedId(id), this.#moment(now)).then(stored => {
       if (stored === undefined) return { refused: 'unknown-session' }
+      const parsed = objectFrom(stored.data)
+      if (parsed === undefined) throw garbage()
       const passed = passedLimit(stored, this.#options, now)
       if (passed !== undefined) return { refused: passed }
-      return originOf(id, stored, cookie.isKeyRetired)
+      return { ...originOf(id, stored, cookie.isKeyRetired), parsed }
     })
   }
 
@@ -48,7 +52,7 @@ export class StoredSessions implements SessionMode {
     const key = storedId(origin.record.id)
     switch (plan.kind) {
       case 'nothing': return { cookie: 'unchanged', origin }
-      case 'renew': return { cookie: this.#cookie(origin.record, now), origin: { ...origin, isRenewalDue: false } }
+      case 'renew': return { cookie: this.#cookie(origin.record, now), origin: { ...origin, parsed: undefined, isRenewalDue: false } }
       case 'destroy':
         if (!origin.isNew) await store.destroy(key)
         return { cookie: 'expired', origin }
@@ -62,7 +66,7 @@ export class StoredSessions implements SessionMode {
       case 'patch': {
         const isDropped = await store.patch(key, plan.fields, moment) === 'missing'
         const record = { ...plan.record, renewedAt: now }
-        return { cookie: origin.isRenewalDue === true ? this.#cookie(record, now) : 'unchanged', origin: { ...origin, record, data: plan.data(), isRenewalDue: false }, isDropped }
+        return { cookie: origin.isRenewalDue === true ? this.#cookie(record, now) : 'unchanged', origin: { record, data: plan.data(), isNew: false, movedTo: origin.movedTo }, isDropped }
       }
       case 'rename': return await this.#rename(plan, origin, moment)
     }
@@ -79,7 +83,8 @@ export class StoredSessions implements SessionMode {
         const stored = await store.read(key, moment)
         if (stored === undefined) throw new Ended()
         const own = session.changes()
-        const before = JSON.parse(stored.data) as Record<string, unknown>
+        const before = objectFrom(stored.data)
+        if (before === undefined) throw garbage()
         const data = withChanges(before, own)
         await change(data)
         assertJson(data, largestData)
@@ -87,7 +92,7 @@ export class StoredSessions implements SessionMode {
         const outcome = Object.keys(changes).length === 0 ? 'done' : await store.patch(key, changes, moment, stored.version)
         if (outcome === 'missing') throw new Ended()
         if (outcome === 'done') {
-          session.rebase({ ...session.origin, record: { ...session.origin.record, renewedAt: moment.now }, data: JSON.stringify(data) })
+          session.rebase({ ...session.origin, parsed: undefined, record: { ...session.origin.record, renewedAt: moment.now }, data: JSON.stringify(data) })
           return
         }
         if (performance.now() > deadline) throw new UpdateConflict(attempt)
