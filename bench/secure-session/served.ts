@@ -4,6 +4,7 @@ import { Program } from '../engine/program.js'
 /** A server of `programs/server.js`, with a session begun. */
 export interface Served {
   readonly port: number
+  readonly pid: number
   /** The Cookie header of the session; empty without one. */
   readonly cookie: string
   end (): Promise<unknown>
@@ -16,5 +17,5 @@ export async function serve (kind: string, place: string): Promise<Served> {
   const lines = isPlain ? [] : (await fetch(`http://127.0.0.1:${port}/begin`)).headers.getSetCookie()
   const cookie = isPlain ? 'session=none' : lines.map(line => line.split(';')[0]).join('; ')
   if (cookie === '') throw new Error(`${kind} began no session`)
-  return { port, cookie, end: () => program.end() }
+  return { port, pid: program.pid, cookie, end: () => program.end() }
 }
