@@ -52,7 +52,7 @@ export const UpdateConflict = createError(code('UPDATE_CONFLICT'),
 
 // Answers to a request.
 export const StoreUnavailable = createError(code('STORE_UNAVAILABLE'),
-  'secure-session: the sessions cannot be reached (%s). Nothing was changed that is not known to be; try again', 503)
+  'secure-session: the sessions cannot be reached (%s). Nobody was logged out by that; try again', 503)
 export const StoreFull = createError(code('STORE_FULL'),
   'secure-session: the memory store holds its %s sessions, and none of them has expired. Raise "maxSessions", or use a store on disk', 503)
 export const CrossSite = createError(code('CROSS_SITE'),

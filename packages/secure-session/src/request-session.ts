@@ -28,6 +28,8 @@ export class RequestSession implements SessionHost, SessionExtras {
   #view: Session | undefined
   #loading: Promise<void> | undefined
   #hasToken = false
+  /** The session was destroyed, and that is done. */
+  #hasEnded = false
   /** What this response does to the cookie is decided: a change now would not reach it. */
   isDecided = false
   /** The session could not be written: the error's own response leaves the cookie as it is in the browser. */
@@ -112,7 +114,9 @@ export class RequestSession implements SessionHost, SessionExtras {
     const { mode } = this.#registration
     const plan = this.#session.plan()
     // A response that passes here again keeps the cookie that it has.
-    if (plan.kind === 'nothing') return
+    if (plan.kind === 'nothing' || this.#hasEnded) return
+    // A session of which the browser would not learn is not begun.
+    if (plan.kind === 'create' && this.#isTransportRefused()) return
     const commitment = mode.commit(plan, this.#session.origin, now)
     if (commitment instanceof Promise) return commitment.then(committed => this.#send(reply, plan, committed, now))
     this.#send(reply, plan, commitment, now)
@@ -132,15 +136,20 @@ export class RequestSession implements SessionHost, SessionExtras {
 
   #send (reply: FastifyReply, plan: Plan, { cookie, origin, isDropped }: Commitment, now: number): void {
     const former = this.#session.origin
-    const { settings, events, refusesTransport } = this.#registration
+    const { settings, events } = this.#registration
     if (isDropped === true) events.drop(this.#request)
     else if (cookie !== 'unchanged' || plan.kind === 'destroy') this.#tell(plan, former, origin)
     if (plan.kind !== 'destroy') this.#session.settle(origin)
     if (cookie === 'unchanged' && this.#lines.length > 0) return
     const lines = this.#linesOf(cookie, now)
-    const isRefused = lines.length > 0 && settings.cookie.attributes.secure && refusesTransport(this.#request)
-    this.#put(reply, isRefused ? [] : lines)
+    this.#put(reply, lines.length > 0 && this.#isTransportRefused() ? [] : lines)
+    this.#hasEnded = plan.kind === 'destroy'
     if (plan.kind === 'destroy' && settings.clearSiteData.length > 0) reply.header('clear-site-data', clearSiteDataValue(settings.clearSiteData))
+  }
+
+  #isTransportRefused (): boolean {
+    const { settings, refusesTransport } = this.#registration
+    return settings.cookie.attributes.secure && refusesTransport(this.#request)
   }
 
   #linesOf (cookie: Commitment['cookie'], now: number): string[] {

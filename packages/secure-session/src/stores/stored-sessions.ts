@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Ended, UpdateConflict } from '../errors.js'
+import { Ended, TooLarge, UpdateConflict } from '../errors.js'
 import { assertJson } from '../json-values.js'
 import { currentSecond, GRACE, passedLimit, type Lifetimes, type Moment } from '../lifetimes.js'
 import type { Commitment, Reading, SessionMode } from '../mode.js'
@@ -58,15 +58,16 @@ export class StoredSessions implements SessionMode {
         return { cookie: 'expired', origin }
       case 'create': {
         const record = { ...plan.record, createdAt: now, renewedAt: now }
-        const data = plan.data()
+        const data = this.#fitting(plan.data())
         await store.create(storedId(record.id), { ...record, version: 1, data }, moment)
         await this.#endOldest(record)
         return { cookie: this.#cookie(record, now), origin: { record, data, isNew: false } }
       }
       case 'patch': {
+        const data = this.#fitting(plan.data())
         const isDropped = await store.patch(key, plan.fields, moment) === 'missing'
         const record = { ...plan.record, renewedAt: now }
-        return { cookie: origin.isRenewalDue === true ? this.#cookie(record, now) : 'unchanged', origin: { record, data: plan.data(), isNew: false, movedTo: origin.movedTo }, isDropped }
+        return { cookie: origin.isRenewalDue === true ? this.#cookie(record, now) : 'unchanged', origin: { record, data, isNew: false, movedTo: origin.movedTo }, isDropped }
       }
       case 'rename': return await this.#rename(plan, origin, moment)
     }
@@ -74,14 +75,18 @@ export class StoredSessions implements SessionMode {
 
   async update (session: OpenedSession, change: (data: Record<string, unknown>) => unknown): Promise<void> {
     const { store, largestData } = this.#options
-    const { record, movedTo } = session.origin
-    const key = movedTo ?? storedId(record.id)
+    let key = storedId(session.origin.record.id)
     const deadline = performance.now() + UPDATE_DEADLINE
     await this.#updates(key, async () => {
       for (let attempt = 1; ; attempt++) {
         const moment = this.#moment(currentSecond())
         const stored = await store.read(key, moment)
         if (stored === undefined) throw new Ended()
+        if (stored.movedTo !== undefined) {
+          // Another request has given the session its next id: what is changed is what it is now.
+          key = stored.movedTo
+          continue
+        }
         const own = session.changes()
         const before = objectFrom(stored.data)
         if (before === undefined) throw garbage()
@@ -115,6 +120,7 @@ export class StoredSessions implements SessionMode {
     const { store } = this.#options
     const record = { ...plan.record, createdAt: moment.now, renewedAt: moment.now }
     const { isLogin, only, fields, before } = plan
+    this.#fitting(plan.data())
     const renaming = { ...record, only, fields, grace: isLogin ? 0 : GRACE }
     const key = storedId(origin.record.id)
     if (!isLogin && Object.keys(before).length > 0) await store.patch(key, before, moment)
@@ -140,6 +146,13 @@ export class StoredSessions implements SessionMode {
       if (outcome !== 'moved') return outcome
     }
     return 'missing'
+  }
+
+  /** Each value was measured when it was set; this is all of them. */
+  #fitting (data: string): string {
+    const { largestData } = this.#options
+    if (data.length > largestData) throw Object.assign(new TooLarge(`the session's data has ${data.length} bytes`, largestData), { size: data.length, limit: largestData })
+    return data
   }
 
   #cookie (record: SessionRecord, now: number): { value: string, record: SessionRecord } {
