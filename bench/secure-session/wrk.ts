@@ -8,6 +8,6 @@ export async function wrk (port: number, path: string, cookie: string, seconds: 
   const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...cookie === '' ? [] : ['-H', `cookie: ${cookie}`], `http://127.0.0.1:${port}${path}`]
   const { stdout } = await promisify(execFile)('wrk', args)
   const perSecond = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]
-  if (perSecond === undefined || /Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk on ${path}:\n${stdout}`)
+  if (perSecond === undefined || /Non-2xx|(?:connect|read|write) [1-9]/.test(stdout)) throw new Error(`wrk on ${path}:\n${stdout}`)
   return Number(perSecond)
 }

@@ -82,9 +82,11 @@ export class RequestSession implements SessionHost, SessionExtras {
     if (this.#value === undefined || this.#value === '') return this.#session.settle(newOrigin(now))
     const reading = this.#registration.mode.read(this.#value, now)
     if (!(reading instanceof Promise)) return this.#take(reading, now)
-    this.#loading = reading.then(read => this.#take(read, now))
-    // If it fails a later load() asks again, and until then the session stays closed: never an empty one.
-    this.#loading.catch(() => { this.#loading = undefined })
+    this.#loading = reading.then(read => this.#take(read, now), (error: unknown) => {
+      // A later load() asks again, and until then the session stays closed: never an empty one.
+      this.#loading = undefined
+      throw error
+    })
     return this.#loading
   }
 

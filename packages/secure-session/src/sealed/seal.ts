@@ -43,8 +43,17 @@ export function seal (context: SealContext, text: string, now: number): string {
   const ciphertext = cipher.update(text, 'utf8')
   // Of GCM nothing is left for the end; the call makes the tag.
   cipher.final()
-  return Buffer.concat([header, nonce, ciphertext, cipher.getAuthTag()]).toString('base64url')
+  const length = header.length + NONCE_BYTES + ciphertext.length + TAG_BYTES
+  // Nearly always the one that is there already: to make a buffer for each cookie is work for the garbage collector.
+  const bytes = length <= SCRATCH.length ? SCRATCH : Buffer.alloc(length)
+  bytes.set(header)
+  bytes.set(nonce, HEADER_BYTES)
+  bytes.set(ciphertext, HEADER_BYTES + NONCE_BYTES)
+  bytes.set(cipher.getAuthTag(), length - TAG_BYTES)
+  return bytes.toString('base64url', 0, length)
 }
+
+const SCRATCH = Buffer.alloc(4096)
 
 /** What all that is sealed on one day has in common. */
 interface Sealing {

@@ -23,23 +23,28 @@ export class Deadlines {
     this.#timeout = timeout
   }
 
-  within<Result> (ask: () => Result | Promise<Result>): Promise<Result> {
+  /** @param isRight whether an answer has the right shape; else it counts as failed */
+  within<Result> (ask: () => Result | Promise<Result>, isRight: (result: Result) => boolean = () => true): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown): void => reject(asUnavailable(error))
-      const pending = { until: performance.now() + this.#timeout, expire: () => reject(new StoreUnavailable(`no answer within ${this.#timeout} ms`)) }
+      const fail = (error: unknown): void => {
+        this.#pending.delete(pending)
+        reject(asUnavailable(error))
+      }
+      const take = (result: Result): void => {
+        this.#pending.delete(pending)
+        if (isRight(result)) resolve(result)
+        else reject(garbage())
+      }
+      const pending: Pending = { until: performance.now() + this.#timeout, expire: () => reject(new StoreUnavailable(`no answer within ${this.#timeout} ms`)) }
       this.#pending.add(pending)
       this.#timer ??= setInterval(() => this.#look(), TICK).unref()
       try {
         const answer = ask()
-        if (answer instanceof Promise) {
-          answer.then(resolve, fail).finally(() => this.#pending.delete(pending)).catch(fail)
-          return
-        }
-        resolve(answer)
+        if (answer instanceof Promise) answer.then(take).catch(fail)
+        else take(answer)
       } catch (error) {
         fail(error)
       }
-      this.#pending.delete(pending)
     })
   }
 
@@ -55,6 +60,11 @@ export class Deadlines {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** An answer was none that a store of sessions gives. */
+export function garbage (): Error {
+  return new StoreUnavailable('its answer has a shape that no store of sessions gives')
 }
 
 function asUnavailable (error: unknown): unknown {

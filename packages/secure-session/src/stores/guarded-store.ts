@@ -1,4 +1,3 @@
-import { StoreUnavailable } from '../errors.js'
 import { isNumberOrNull, isTextOrNull, isTime } from '../session-text.js'
 import type { Deadlines } from './deadlines.js'
 import type { SessionStore, StoredSession } from './store.js'
@@ -8,11 +7,7 @@ import type { SessionStore, StoredSession } from './store.js'
  * never "there is no session" because the store is down, slow or answers garbage.
  */
 export function guardedStore (store: SessionStore, deadlines: Deadlines): SessionStore {
-  const guard = <Result>(ask: () => Promise<Result>, isRight: (result: Result) => boolean): Promise<Result> =>
-    deadlines.within(ask).then(result => {
-      if (!isRight(result)) throw garbage()
-      return result
-    })
+  const guard = <Result>(ask: () => Promise<Result>, isRight: (result: Result) => boolean): Promise<Result> => deadlines.within(ask, isRight)
   const { destroyAll, list } = store
   return {
     read: (...args) => guard(() => store.read(...args), isSessionOrNone),
@@ -25,10 +20,6 @@ export function guardedStore (store: SessionStore, deadlines: Deadlines): Sessio
     ...list !== undefined && { list: (subject: string) => guard(() => list.call(store, subject), Array.isArray) },
     close: () => store.close(),
   }
-}
-
-export function garbage (): Error {
-  return new StoreUnavailable('its answer has a shape that no store of sessions gives')
 }
 
 /** All but the data, which is looked at where it is used. */

@@ -9,7 +9,7 @@ import type { SealedCookies } from '../sealed/sealed-cookies.js'
 import type { SessionRecord } from '../session-record.js'
 import { objectFrom } from '../session-text.js'
 import { storedId } from '../stored-id.js'
-import { garbage } from './guarded-store.js'
+import { garbage } from './deadlines.js'
 import { inTurn } from './in-turn.js'
 import type { FieldChanges, Renaming, SessionStore, StoredSession } from './store.js'
 
