@@ -7,12 +7,7 @@ import { renamed, type FieldChanges, type Renaming, type SessionStore, type Sess
 
 /** The part of an ioredis client, or Cluster, that is used. */
 export interface RedisClient {
-  eval (script: string, numberOfKeys: number, ...args: Array<string | number>): Promise<unknown>
-  evalsha (sha1: string, numberOfKeys: number, ...args: Array<string | number>): Promise<unknown>
-  get (key: string): Promise<string | null>
-  hmget (key: string, ...fields: string[]): Promise<Array<string | null>>
-  zrange (key: string, start: number, stop: number): Promise<string[]>
-  zrem (key: string, ...members: string[]): Promise<unknown>
+  call (command: string, ...args: Array<string | number>): Promise<unknown>
 }
 
 export interface RedisStoreOptions {
@@ -23,7 +18,7 @@ export interface RedisStoreOptions {
 }
 
 const checkOptions = optionChecker('secure-session')
-const client: Rule = { expected: 'a client or Cluster of ioredis', accepts: value => typeof value === 'object' && value !== null && 'evalsha' in value && typeof value.evalsha === 'function' }
+const client: Rule = { expected: 'a client or Cluster of ioredis', accepts: value => typeof value === 'object' && value !== null && 'call' in value && typeof value.call === 'function' }
 const rules = { client, prefix: string('a string of 1 to 100 characters', /^[^]{1,100}$/) }
 
 /**
@@ -50,7 +45,7 @@ export class RedisStore implements SessionStore {
   get revocation (): Revocation {
     return {
       isEnded: async id => {
-        const from = await this.#client.get(this.#endKey(id))
+        const from = await this.#client.call('GET', this.#endKey(id))
         return from !== null && currentSecond() >= Number(from)
       },
       end: async (id, { from, until }) => {
@@ -108,15 +103,16 @@ export class RedisStore implements SessionStore {
   async destroyAll (subject: string): Promise<number> {
     const handles = await this.#handlesOf(subject)
     const wereThere = await Promise.all(handles.map(handle => this.destroy(handle)))
-    if (handles.length > 0) await this.#client.zrem(this.#subjectKey(subject), ...handles)
+    if (handles.length > 0) await this.#client.call('ZREM', this.#subjectKey(subject), ...handles)
     return wereThere.filter(wasThere => wasThere).length
   }
 
   async list (subject: string): Promise<SessionSummary[]> {
     const handles = await this.#handlesOf(subject)
     const found = await Promise.all(handles.map(async handle => {
-      const [createdAt, renewedAt, authenticatedAt, movedTo] = await this.#client.hmget(this.#key(handle), 'c', 'r', 'a', 'm')
-      if (typeof createdAt !== 'string' || movedTo !== null) return []
+      const facts = await this.#client.call('HMGET', this.#key(handle), 'c', 'r', 'a', 'm') as Array<string | null>
+      const [createdAt, renewedAt, authenticatedAt, movedTo] = facts
+      if (createdAt === null || movedTo !== null) return []
       return [{ handle, subject, createdAt: Number(createdAt), renewedAt: Number(renewedAt), authenticatedAt: numberOr(authenticatedAt) }]
     }))
     return found.flat()
@@ -138,15 +134,15 @@ export class RedisStore implements SessionStore {
   }
 
   async #handlesOf (subject: string): Promise<string[]> {
-    return await this.#client.zrange(this.#subjectKey(subject), 0, -1)
+    return await this.#client.call('ZRANGE', this.#subjectKey(subject), 0, -1) as string[]
   }
 
   async #run (script: Script, key: string, ...args: Array<string | number>): Promise<unknown> {
     try {
-      return await this.#client.evalsha(script.sha1, 1, key, ...args)
+      return await this.#client.call('EVALSHA', script.sha1, 1, key, ...args)
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return await this.#client.eval(script.text, 1, key, ...args)
+      return await this.#client.call('EVAL', script.text, 1, key, ...args)
     }
   }
 
