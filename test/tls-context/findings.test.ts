@@ -7,7 +7,6 @@ import { test } from 'tap'
 import { needs } from '../programs.ts'
 import { authority, files, leaf, x509, type Issued, type Wish } from './pki.ts'
 
-
 const root = await authority('CN=Lab root')
 const intermediate = await authority('CN=Lab intermediate', { issuer: root })
 const good = await leaf(intermediate)

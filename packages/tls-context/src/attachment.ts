@@ -10,11 +10,7 @@ import { keepPreviousKeys } from './tickets.js'
 import type { TicketChain } from './ticket-chain.js'
 
 /** Whatever `https.createServer`, `http2.createSecureServer`, `tls.createServer` and Fastify make. */
-export interface SecureServer {
-  setSecureContext (options: object): void
-  on (event: string, listener: (...args: never[]) => void): unknown
-  off (event: string, listener: (...args: never[]) => void): unknown
-}
+export type SecureServer = Server
 
 export interface AttachmentOptions {
   readonly plainHttp: PlainHttp
@@ -36,7 +32,7 @@ export class Attachment {
   #stapling: (() => void) | undefined
 
   constructor (server: SecureServer, options: AttachmentOptions) {
-    this.server = server as unknown as Server
+    this.server = server
     this.#options = options
     const { plainHttp, handshakeTimeout, verify } = options
     if (plainHttp === 'refuse') this.#undo.push(refusePlainHttp(this.server))
@@ -69,7 +65,12 @@ export class Attachment {
     if (previousTickets !== undefined) keepPreviousKeys(this.server, previousTickets, () => randomBytes(16))
     // A listener that has nothing to give would still cost each handshake a call.
     if (stapler === undefined || stapler.isNeeded === (this.#stapling !== undefined)) return
-    this.#stapling = this.#stapling === undefined ? staple(this.server, stapler) : void this.#stapling()
+    if (this.#stapling === undefined) {
+      this.#stapling = staple(this.server, stapler)
+    } else {
+      this.#stapling()
+      this.#stapling = undefined
+    }
   }
 }
 
@@ -100,7 +101,7 @@ function gate (server: Server, verify: NonNullable<AttachmentOptions['verify']>,
     }
     socket.on('error', ignore)
     const decision = verify(peer)
-    if (decision instanceof Promise) void decision.then(decide)
+    if (decision instanceof Promise) decision.then(decide, () => decide('the application failed to decide'))
     else decide(decision)
   }
   server.on('secureConnection', onConnection)

@@ -66,38 +66,27 @@ export function * buildGeneration (settings: Settings, previous?: Generation, re
   yield
 
   const names = new Map<string, Served & { secureContext: SecureContext }>()
+  const contexts = new NameMap<SecureContext>(options.unknownName === 'reject' ? ownNames(defaults).map(name => [name, defaultContext]) : [])
+  const found = [...runtimeAdvisories(), ...profileFindings(settings.profile), ...ticketFindings(options.tickets ?? {}), ...defaults.flatMap(({ findings }) => findings)]
+  const paths = new Set([...defaults.flatMap(({ identity }) => identity.paths), ...trust?.paths ?? []])
   for (const [name, source] of nameSources) {
     const known = previous?.names.get(name)
     const served = serve(source, `names[${JSON.stringify(name)}].`, [name], known)
-    if (served === known && known !== undefined && isSamePolicy) {
-      names.set(name, known)
-    } else {
+    const isKept = served === known && known !== undefined && isSamePolicy
+    if (!isKept) {
       refuse(served.findings)
       refuse(sniKeyType(name, served, defaults))
-      names.set(name, { ...served, secureContext: contextOf({ ...secureOptions, ...identityOptions([served.identity]) }, served.identity.chain[0]) })
       if (served !== known) changed.push(name)
     }
+    const entry = isKept ? known : { ...served, secureContext: contextOf({ ...secureOptions, ...identityOptions([served.identity]) }, served.identity.chain[0]) }
+    names.set(name, entry)
+    contexts.set(name, entry.secureContext)
+    found.push(...served.findings)
+    for (const path of served.identity.paths) paths.add(path)
     yield
   }
-
-  const all = [...defaults, ...names.values()]
-  return {
-    defaults,
-    names,
-    contexts: contextsByName(settings, defaults, names, defaultContext),
-    trust,
-    secureOptions,
-    defaultContext,
-    findings: [
-      ...runtimeAdvisories(),
-      ...profileFindings(settings.profile),
-      ...ticketFindings(options.tickets ?? {}),
-      ...all.flatMap(({ findings }) => findings),
-      ...trust === undefined ? [] : validateClientTrust(trust, now),
-    ],
-    paths: [...new Set([...all.flatMap(({ identity }) => identity.paths), ...trust?.paths ?? []])],
-    changed,
-  }
+  found.push(...trust === undefined ? [] : validateClientTrust(trust, now))
+  return { defaults, names, contexts, trust, secureOptions, defaultContext, findings: found, paths: [...paths], changed }
 
   function serve (source: CertificateSource, prefix: string, hosts: readonly string[], known: Served | undefined): Served {
     const read = readIdentity(source, prefix)
@@ -151,13 +140,8 @@ function contextOf (options: object, leaf: X509Certificate | undefined): SecureC
 }
 
 /** Names of the default certificate count as known where unknown ones are rejected. */
-function contextsByName ({ options }: Settings, defaults: readonly Served[], names: Generation['names'], defaultContext: SecureContext): NameMap<SecureContext> {
-  const contexts = new NameMap([...names].map(([name, { secureContext }]) => [name, secureContext] as const))
-  if (options.unknownName !== 'reject') return contexts
-  for (const { identity } of defaults) {
-    for (const name of factsOf(identity.chain[0]).names.dns) if (contexts.get(name) === undefined) contexts.set(name, defaultContext)
-  }
-  return contexts
+function ownNames (defaults: readonly Served[]): string[] {
+  return defaults.flatMap(({ identity }) => factsOf(identity.chain[0]).names.dns)
 }
 
 function * duplicateKeyTypes (defaults: readonly Served[]): Generator<Finding> {

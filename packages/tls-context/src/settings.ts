@@ -176,4 +176,3 @@ function checkSource (source: CertificateSource, option: string): void {
 export function sessionIdContext ({ sessionPolicy }: Settings, trustDigest: string | undefined): string {
   return createHash('sha256').update(sessionPolicy).update(trustDigest ?? '').digest('hex').slice(0, 32)
 }
-

@@ -18,16 +18,17 @@ export const passphraseRule: Rule = {
   accepts: value => (typeof value === 'string' && value !== '') || isReference(value),
 }
 
+const references: Readonly<Record<string, (content: unknown) => boolean>> = {
+  file: content => typeof content === 'string' && content !== '',
+  descriptor: content => Number.isInteger(content) && (content as number) >= 0,
+  prompt: content => content === true,
+}
+
 function isReference (value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const [[kind, content] = [], ...others] = Object.entries(value)
   if (others.length > 0) return false
-  switch (kind) {
-    case 'file': return typeof content === 'string' && content !== ''
-    case 'descriptor': return Number.isInteger(content) && content >= 0
-    case 'prompt': return content === true
-    default: return false
-  }
+  return kind !== undefined && Object.hasOwn(references, kind) && references[kind]?.(content) === true
 }
 
 /** What was asked or read from a descriptor cannot be had a second time, at a reload. */

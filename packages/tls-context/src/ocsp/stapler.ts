@@ -102,7 +102,7 @@ export class Stapler {
       this.#report('staple-failed', { subject: subjectOf(entry.leaf), responder: entry.responder, reason: (error as Error).message })
     }
     if (!this.#isServed(entry)) return
-    entry.timer = setTimeout(() => { void this.#refresh(entry) }, Math.min(longestTimer, wait))
+    entry.timer = setTimeout(() => { this.#refresh(entry).catch(() => {}) }, Math.min(longestTimer, wait))
     entry.timer.unref()
   }
 

@@ -53,4 +53,3 @@ async function decide (peer: PeerCertificate, demand: ClientCertDemand): Promise
   known.set(demand, fault)
   return fault
 }
-

@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { factsOf } from '../certificates/certificate-facts.js'
 import type { NameAttribute } from '../certificates/distinguished-name.js'
