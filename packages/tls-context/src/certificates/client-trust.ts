@@ -40,7 +40,7 @@ export function loadClientTrust ({ ca, crl }: ClientTrustSource): ClientTrust {
     const { bytes, name, path } = readSource(source, option, maxMebibytes)
     if (path !== undefined) paths.push(path)
     const text = Buffer.from(bytes).toString()
-    const blocks = pemBlocks(text).filter(block => block.label === label)
+    const blocks = pemBlocks(text).filter(block => block.label === label || (label === 'X509 CRL' && block.label === 'CRL'))
     if (blocks.length === 0 && label === 'X509 CRL') throw notPem(option, name, label, text)
     return blocks
   })
