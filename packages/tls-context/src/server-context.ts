@@ -141,6 +141,7 @@ class Context implements ServerContext {
   readonly #watcher: FileWatcher
   readonly #stapler: Stapler | undefined
   readonly #verify: ReturnType<typeof compileVerify> | undefined
+  readonly #psk: PskCallback | undefined
   #generation: Generation
   #tickets: TicketChain | undefined
   #ticketTimer: NodeJS.Timeout | undefined
@@ -151,6 +152,7 @@ class Context implements ServerContext {
     const { options } = settings
     this.#generation = runAtOnce(buildGeneration(settings))
     this.#tickets = options.tickets === false ? undefined : ticketChain(options.tickets ?? {})
+    this.#psk = options.psk === undefined ? undefined : pskCallback(options.psk)
     this.#verify = options.client?.verify === undefined ? undefined : compileVerify(options.client.verify)
     this.#stapler = options.ocsp === false ? undefined : new Stapler(typeof options.ocsp === 'object' ? options.ocsp : {}, this.#report)
     this.#watcher = new FileWatcher({
@@ -169,7 +171,7 @@ class Context implements ServerContext {
       ...clientMode !== 'off' && { requestCert: true, rejectUnauthorized: clientMode === 'require' },
       ...needsSni && { SNICallback: (name: string, callback: (error: Error | null, context?: SecureContext) => void) => this.#chooseContext(name, callback) },
       ...acme !== undefined && { ALPNCallback: acmeAlpnCallback(acme) },
-      ...psk !== undefined && { pskCallback: pskCallback(psk) },
+      ...this.#psk !== undefined && { pskCallback: this.#psk },
       ...psk?.hint !== undefined && { pskIdentityHint: psk.hint },
     }
   }
