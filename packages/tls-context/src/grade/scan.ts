@@ -56,7 +56,8 @@ export async function scan ({ target, name, ca, now }: ScanOptions, prober = new
   ])
   const answers = whole.flat()
   const hellos = older.map(([, { hello }]) => hello)
-  const chains = [...answers.map(({ certificates }) => certificates.flatMap(parsed)), ...byKind.flatMap(seen => seen === undefined ? [] : [seen.chain]), ...ssl2 === undefined ? [] : [parsed(ssl2.certificate)]]
+  // SSL 2.0 sends the leaf alone, so that what the others send with it counts.
+  const chains = [...ssl2 === undefined ? [] : [parsed(ssl2.certificate)], ...answers.map(({ certificates }) => certificates.flatMap(parsed)), ...byKind.flatMap(seen => seen === undefined ? [] : [seen.chain])]
   const anchors = trustAnchors(ca)
   const certificates = new Map(chains.map(chain => [chain[0]?.fingerprint256 ?? '', chain]))
   const primes = answers.flatMap(({ primeBits }) => primeBits ?? [])
