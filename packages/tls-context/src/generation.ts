@@ -77,6 +77,7 @@ export function * buildGeneration (settings: Settings, previous?: Generation, re
       refuse(served.findings)
       refuse(sniKeyType(name, served, defaults))
       if (served !== known) changed.push(name)
+      yield
     }
     const entry = isKept ? known : { ...served, secureContext: contextOf({ ...secureOptions, ...identityOptions([served.identity]) }, served.identity.chain[0]) }
     names.set(name, entry)
@@ -116,7 +117,8 @@ function sharedOptions (settings: Settings, trust: ClientTrust | undefined, dhpa
     sessionIdContext: sessionIdContext(settings, trust?.digest),
     ...signatureAlgorithms !== undefined && { sigalgs: signatureAlgorithms.join(':') },
     ...dhparam !== undefined && { dhparam },
-    ...trust !== undefined && { ca: [...trust.caPem] },
+    // Of no authority where clients are not asked: OpenSSL would complete the chain from those that it has, and send roots.
+    ca: [...trust?.caPem ?? []],
     ...trust !== undefined && trust.crlPem.length > 0 && { crl: [...trust.crlPem] },
     ...options.client?.allowPartialChain === true && { allowPartialTrustChain: true },
   }

@@ -9,7 +9,7 @@ export function runAtOnce<Result> (steps: Generator<undefined, Result>): Result 
 }
 
 /** ms that the event loop waits at most, but for the last step. */
-const slice = 2
+const slice = 1
 
 /** Runs a generator in slices, between which all else goes on. */
 export async function runInSlices<Result> (steps: Generator<undefined, Result>): Promise<Result> {
