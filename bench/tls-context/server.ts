@@ -20,7 +20,7 @@ export interface BenchServer {
 
 const pinned = spawnSync('taskset', ['-c', '0', 'true']).status === 0 ? ['taskset', '-c', '0'] : ['env']
 
-export async function nodeServer (kind: 'ours' | 'names' | 'bare', { cert, key }: Lab): Promise<BenchServer> {
+export async function nodeServer (kind: 'ours' | 'ours, names' | 'bare' | 'bare, names', { cert, key }: Lab): Promise<BenchServer> {
   const child = start([process.execPath, program('server.js'), JSON.stringify({ kind, cert, key })])
   const [line] = await once(createInterface({ input: child.stdout as Readable }), 'line') as [string]
   return of(child, Number(line))

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import http2 from 'node:http2'
 import https from 'node:https'
+import { type Server } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import tls, { type ConnectionOptions } from 'node:tls'
 import { createServerContext, type ClientOptions, type ContextEvent, type PeerCertificate, type PeerVerify, type ServerContext } from '@fastkeep/tls-context'
@@ -138,6 +140,26 @@ test('verify is asked of resumed sessions too, and tells whom it refused', async
   const refused = new Promise(resolve => { context.listen((event: ContextEvent, details) => { if (event === 'peer-refused') resolve(details) }) })
   t.match(await ask(port, alice, { session }), /^refused/)
   t.match(await refused, { reason: 'blocked since', fingerprint256: /^[0-9A-F:]{95}$/, remoteAddress: '127.0.0.1' })
+})
+
+test('over HTTP/2 nothing is answered before the decision, and what came early is not lost', async t => {
+  let decide: (isLetIn: boolean) => void = () => {}
+  const asked = { count: 0 }
+  const context = createServerContext({ cert: server.certPem, key: server.keyPem, watch: false, client: { ca: clients.certPem, verify: () => new Promise<boolean>(resolve => { asked.count++; decide = resolve }) } })
+  const listener = http2.createSecureServer(context.options, (_request, response) => { response.end('h2') })
+  const port = await listen(t, listener as unknown as Server)
+  t.teardown(context.attach(listener))
+  for (const isLetIn of [true, false]) {
+    const session = http2.connect(`https://localhost:${port}`, { host: '127.0.0.1', ca: root.certPem, cert: alice.certPem, key: alice.keyPem } as http2.SecureClientSessionOptions)
+    t.teardown(() => session.destroy())
+    session.on('error', () => {})
+    const stream = session.request({ ':path': '/' })
+    const answer = stream.toArray().then(chunks => Buffer.concat(chunks as Buffer[]).toString(), () => '')
+    while (asked.count < (isLetIn ? 1 : 2)) await new Promise(resolve => setImmediate(resolve))
+    decide(isLetIn)
+    t.equal(await answer === 'h2', isLetIn)
+    session.destroy()
+  }
 })
 
 test('client trust that would refuse everybody, or nobody, stops the start', async t => {

@@ -1,4 +1,5 @@
-// ms of CPU that the longest turn of the event loop takes while 1,000 names are read again, of which 100 have changed.
+// ms of CPU that turns of the event loop take while 1,000 names are read again, of which 100 have changed: of each round
+// the longest one, and that which 99 of 100 stay below.
 import { copyFileSync, mkdirSync, writeFileSync, readFileSync } from 'node:fs'
 import { createServerContext } from '@fastkeep/tls-context'
 
@@ -12,17 +13,18 @@ const names = Object.fromEntries(Array.from({ length: 1_000 }, (_value, index) =
 }))
 const context = createServerContext({ cert, key, names })
 const longest = []
+const usual = []
 for (let round = 0; round < 6; round++) {
   for (let index = 0; index < 100; index++) {
     copyFileSync(round % 2 === 0 ? other.cert : cert, `${directory}/${index}.pem`)
     copyFileSync(round % 2 === 0 ? other.key : key, `${directory}/${index}.key`)
   }
   let isRunning = true
-  let max = 0
+  const turns = []
   let last = process.cpuUsage()
   const turn = () => {
     const { user, system } = process.cpuUsage(last)
-    max = Math.max(max, (user + system) / 1_000)
+    turns.push((user + system) / 1_000)
     last = process.cpuUsage()
     if (isRunning) setImmediate(turn)
   }
@@ -30,6 +32,9 @@ for (let round = 0; round < 6; round++) {
   await context.reload()
   isRunning = false
   // The first one compiles the code.
-  if (round > 0) longest.push(max)
+  if (round === 0) continue
+  turns.sort((a, b) => a - b)
+  longest.push(turns.at(-1))
+  usual.push(turns[Math.floor(turns.length * 0.99)])
 }
-console.log(JSON.stringify(longest))
+console.log(JSON.stringify({ longest, usual }))
