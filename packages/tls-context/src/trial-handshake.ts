@@ -25,12 +25,9 @@ const patience = 5_000
 export async function trialHandshake (context: SecureContext, identity: Identity, options: SharedOptions): Promise<void> {
   const [leaf] = identity.chain
   const [clientSide, serverSide] = wires()
-  const { minVersion, maxVersion, ciphers, ecdhCurve } = options
   const server = new TLSSocket(serverSide, { isServer: true, secureContext: context, requestCert: false })
-  const sigalgs = signatureAlgorithms[keyOf(leaf).type]
-  const clientContext = createSecureContext({ minVersion, maxVersion, ciphers, ecdhCurve, ca: [], ...options.sigalgs === undefined && sigalgs !== undefined && { sigalgs } })
   // No name is checked: the certificate may be for any, and it is compared as a whole.
-  const client = connect({ socket: clientSide, secureContext: clientContext, rejectUnauthorized: false })
+  const client = connect({ socket: clientSide, secureContext: clientContext(keyOf(leaf).type, options), rejectUnauthorized: false })
   const timer = setTimeout(() => client.destroy(new Error('no answer')), patience)
   server.on('error', error => client.destroy(error))
   try {
@@ -45,6 +42,19 @@ export async function trialHandshake (context: SecureContext, identity: Identity
     client.destroy()
     server.destroy()
   }
+}
+
+const clientContexts = new WeakMap<SharedOptions, Map<string, SecureContext>>()
+
+/** One for all certificates of a reload with the same kind of key. */
+function clientContext (keyType: string, options: SharedOptions): SecureContext {
+  const contexts = clientContexts.get(options) ?? new Map<string, SecureContext>()
+  clientContexts.set(options, contexts)
+  const { minVersion, maxVersion, ciphers, ecdhCurve } = options
+  const sigalgs = options.sigalgs ?? signatureAlgorithms[keyType]
+  const context = contexts.get(keyType) ?? createSecureContext({ minVersion, maxVersion, ciphers, ecdhCurve, ca: [], ...sigalgs !== undefined && { sigalgs } })
+  contexts.set(keyType, context)
+  return context
 }
 
 /**
