@@ -1,13 +1,10 @@
-import { once } from 'node:events'
 import https from 'node:https'
-import { connect, createServer } from 'node:net'
-import { setTimeout } from 'node:timers/promises'
 import { type TlsOptions } from 'node:tls'
 import { createServerContext, grade, type Grade, type ProfileName, type Ruleset } from '@fastkeep/tls-context'
 import { test, type Test } from 'tap'
 import { Child } from '../child.ts'
 import { needs } from '../programs.ts'
-import { listen } from './lab.ts'
+import { answering, freePort, listen } from './lab.ts'
 import { mockServer, type Mock } from './mock-server.ts'
 import { authority, files, leaf, type Issued, type KeyKind, type Wish } from './pki.ts'
 
@@ -106,22 +103,7 @@ async function gnutlsServer (t: Test, priority: string, issued: Issued): Promise
   const child = new Child(t, 'gnutls-serv', ['--http', '--port', String(port), '--x509certfile', cert, '--x509keyfile', key, '--priority', priority])
   await child.match(/listening on IPv4/)
   // It says so before it is so.
-  while (!await answers(port)) await setTimeout(10)
-  return port
-}
-
-async function answers (port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  const answered = await once(socket, 'connect').then(() => true, () => false)
-  socket.destroy()
-  return answered
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
+  await answering(port)
   return port
 }
 

@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
-import { connect, createServer, type AddressInfo } from 'node:net'
-import { setTimeout } from 'node:timers/promises'
+import { type AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
 import tlsContext, { createClientContext, createServerContext } from '@fastkeep/tls-context'
@@ -12,6 +11,7 @@ import { chromium } from 'playwright-core'
 import { test, type Test } from 'tap'
 import { Child } from '../child.ts'
 import { needs, pathOf } from '../programs.ts'
+import { answering, freePort } from './lab.ts'
 import { authority, files, leaf } from './pki.ts'
 
 const root = await authority('CN=Lab root')
@@ -29,14 +29,6 @@ async function guarded (t: Test): Promise<number> {
   return (app.server.address() as AddressInfo).port
 }
 
-async function freePort (): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as AddressInfo
-  await new Promise(resolve => listener.close(resolve))
-  return port
-}
-
 /** nginx in the foreground, for this test alone. */
 async function nginx (t: Test, http: string, port: number): Promise<void> {
   const directory = t.testdirName
@@ -45,17 +37,7 @@ async function nginx (t: Test, http: string, port: number): Promise<void> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${directory}/temporary/${kind};`).join(' ')
   writeFileSync(`${directory}/nginx.conf`, `daemon off; master_process off; pid ${directory}/nginx.pid; error_log stderr; events {} http { access_log off; ${temporary} ${http} }`)
   const child = new Child(t, 'nginx', ['-c', `${directory}/nginx.conf`, '-p', directory, '-e', 'stderr'])
-  while (!await answers(port)) {
-    if (child.process.exitCode !== null) throw new Error(child.output)
-    await setTimeout(10)
-  }
-}
-
-async function answers (port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  const answered = await once(socket, 'connect').then(() => true, () => false)
-  socket.destroy()
-  return answered
+  await Promise.race([answering(port), child.ended.then(() => { throw new Error(child.output) })])
 }
 
 async function get (request: http.ClientRequest): Promise<{ status: number | undefined, body: string }> {
