@@ -1,12 +1,14 @@
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createPrivateKey } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import Fastify, { type FastifyInstance } from 'fastify'
-import tlsContext, { createServerContext } from '@fastkeep/tls-context'
+import tlsContext, { createServerContext, encryptKey } from '@fastkeep/tls-context'
 import { test, type Test } from 'tap'
-import { runNode } from '../child.ts'
-import { needsRoot } from '../programs.ts'
-import { lab } from './lab.ts'
+import { Child, plainEnvironment, runNode } from '../child.ts'
+import { needs, needsRoot } from '../programs.ts'
+import { handshake, lab } from './lab.ts'
 import { authority, leaf } from './pki.ts'
 
 const program = new URL('fixtures/drops-privileges.js', import.meta.url)
@@ -66,3 +68,19 @@ test('warnings, reloads and failures are logged with their codes', async t => {
   t.notMatch(JSON.stringify(lines), readFileSync(key, 'utf8').split('\n')[1])
 })
 
+
+test('the launcher of a daemon asks for the passphrase, and the daemon serves with it', { skip: needs('script') }, async t => {
+  const { cert, certPem, keyPem, caPem } = await lab(t)
+  const [key, log] = [`${cert}.encrypted`, `${cert}.log`]
+  writeFileSync(key, encryptKey(createPrivateKey(keyPem), 'sesame'), { mode: 0o600 })
+  const program = fileURLToPath(new URL('fixtures/asking-daemon.js', import.meta.url))
+  const launcher = new Child(t, 'script', ['--quiet', '--return', '--flush', '--command', `"${process.execPath}" "${program}"`, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...plainEnvironment(), CERT: cert, KEY: key, LOG: log } })
+  await launcher.match(/Passphrase of .*: /)
+  launcher.process.stdin?.write('sesame\n')
+  t.equal((await launcher.ended).code, 0, launcher.output)
+  const [, pid, port] = /daemon (\d+) serves https:.*:(\d+)/.exec(readFileSync(log, 'utf8')) ?? []
+  t.teardown(() => process.kill(Number(pid), 'SIGKILL'))
+  const socket = await handshake(t, Number(port), { ca: caPem })
+  t.equal(socket.getPeerX509Certificate()?.toString().trim(), certPem.trim())
+  t.notMatch(readFileSync(`/proc/${pid}/environ`, 'utf8') + readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /sesame/)
+})

@@ -141,3 +141,18 @@ test('a Node below its security floor is told, with the version to run', async t
 test('a finding names the file that cannot be read, and nothing is thrown', async t => {
   t.match(found({ cert: '/nowhere/cert.pem', key: '/nowhere/key.pem' }), [{ code: 'FILE_NOT_FOUND', severity: 'error', message: /\/nowhere\/cert\.pem/ }])
 })
+
+test('a worker of node:cluster whose tickets no other one can open is a warning', async t => {
+  const script = `
+    import cluster from 'node:cluster'
+    import { TicketChain, validate } from '@fastkeep/tls-context'
+    if (cluster.isPrimary) cluster.fork().on('message', codes => { console.log(JSON.stringify(codes)); process.exit() })
+    else {
+      const { CERT: cert, KEY: key } = process.env
+      const codes = tickets => validate({ cert, key, tickets }).filter(({ code }) => code.startsWith('TICKETS')).map(({ code }) => code)
+      process.send([codes({}), codes({ link: new TicketChain().link() }), codes({ secret: Buffer.alloc(32) }), codes(false)])
+    }`
+  const file = `${t.testdir({ 'cluster.mjs': script })}/cluster.mjs`
+  const output = execFileSync(process.execPath, [file], { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '', CERT: chainOf(good, intermediate), KEY: good.keyPem } })
+  t.same(JSON.parse(output), [['TICKETS_NOT_SHARED'], [], [], []])
+})

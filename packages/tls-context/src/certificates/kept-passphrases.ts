@@ -6,7 +6,8 @@ import { constants, openSync, readFileSync, writeSync } from 'node:fs'
  * Linux only; elsewhere each process asks.
  */
 
-const variable = 'FASTKEEP_TLS_PASSPHRASES'
+// Not FASTKEEP_...: the engine takes all of these for options of its own.
+const variable = 'TLS_CONTEXT_PASSPHRASES'
 const location = /^\/proc\/\d+\/fd\/\d+$/
 
 // Not in fs.constants: __O_TMPFILE, which Linux wants together with O_DIRECTORY.
