@@ -37,7 +37,17 @@ export interface Wish {
 const day = 86_400_000
 const { subtle } = webcrypto
 
+const largeKeys = new Map<KeyKind, Promise<webcrypto.CryptoKeyPair>>()
+
+/** Large RSA keys take seconds to make, so that all certificates of a test file share one. */
 async function newKeys (kind: KeyKind): Promise<webcrypto.CryptoKeyPair> {
+  if (kind !== 'RSA-3072' && kind !== 'RSA-4096') return await generated(kind)
+  const keys = largeKeys.get(kind) ?? generated(kind)
+  largeKeys.set(kind, keys)
+  return await keys
+}
+
+async function generated (kind: KeyKind): Promise<webcrypto.CryptoKeyPair> {
   return kind.startsWith('P-')
     ? await subtle.generateKey({ name: 'ECDSA', namedCurve: kind }, true, ['sign', 'verify'])
     : await subtle.generateKey({ name: 'RSASSA-PKCS1-v1_5', modulusLength: Number(kind.slice(4)), publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }, true, ['sign', 'verify'])

@@ -74,7 +74,7 @@ test('the hybrid post-quantum group is used where this Node version has it, and 
 test('the options are those of TLS alone, so that they meet no other factory option of Fastify', async t => {
   const { cert, key } = await lab(t)
   const { options } = createServerContext({ cert, key })
-  t.same(Object.keys(options).sort(), ['cert', 'ciphers', 'ecdhCurve', 'handshakeTimeout', 'honorCipherOrder', 'key', 'maxVersion', 'minVersion', 'secureOptions', 'sessionIdContext', 'sessionTimeout', 'ticketKeys'])
+  t.same(Object.keys(options).sort(), ['ca', 'cert', 'ciphers', 'ecdhCurve', 'handshakeTimeout', 'honorCipherOrder', 'key', 'maxVersion', 'minVersion', 'secureOptions', 'sessionIdContext', 'sessionTimeout', 'ticketKeys'])
   t.equal(options.handshakeTimeout, 10_000)
 })
 
