@@ -122,6 +122,15 @@ for (const [what, [verify, allowed]] of Object.entries(rules)) {
   })
 }
 
+test('no function is asked about a certificate that is not trusted, even where everybody may connect', async t => {
+  let asked = 0
+  const { port } = await serve(t, { mode: 'request', ca: clients.certPem, verify: () => { asked++; return true } })
+  t.match(await ask(port, mallory), /^refused/)
+  t.equal(asked, 0)
+  t.equal(await ask(port, alice), 'authorized')
+  t.match(await ask(port), /^not/, 'who shows none claims nothing')
+})
+
 test('verify by the key survives a renewal with the same key', async t => {
   let spki = ''
   const learning = await serve(t, { ca: clients.certPem, verify: peer => { spki = peer.spki } })

@@ -68,7 +68,6 @@ test('warnings, reloads and failures are logged with their codes', async t => {
   t.notMatch(JSON.stringify(lines), readFileSync(key, 'utf8').split('\n')[1])
 })
 
-
 test('the launcher of a daemon asks for the passphrase, and the daemon serves with it', { skip: needs('script') }, async t => {
   const { cert, certPem, keyPem, caPem } = await lab(t)
   const [key, log] = [`${cert}.encrypted`, `${cert}.log`]

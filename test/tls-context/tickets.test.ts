@@ -64,6 +64,16 @@ test('a chain goes on from epoch to epoch, the same in every process that has a 
   t.equal(one.link().epoch, 1_003)
 })
 
+test('the keys of an epoch, which every context holds, do not tell the next link', async t => {
+  const time = clock(t, 1_000 * hour)
+  const chain = new TicketChain({ epochLength: hour })
+  const keys = chain.keys()
+  time.to(1_001 * hour)
+  const next = Buffer.from(chain.link().key, 'base64')
+  t.notOk(keys.includes(next.subarray(0, 16)))
+  t.notOk(keys.includes(next.subarray(16)))
+})
+
 test('machines with one secret have one chain, whenever they start', async t => {
   const time = clock(t, Date.UTC(2026, 10, 1))
   const secret = Buffer.alloc(32, 7)
