@@ -1,4 +1,5 @@
-export { createServerContext, validate, type CertificateDescription, type ReloadReport, type ServerContext, type TlsServerOptions } from './server-context.js'
+export { createServerContext, validate, type CertificateDescription, type ReloadReport, type ServerContext } from './server-context.js'
+export { type TlsServerOptions } from './server-options.js'
 export { type ClientOptions, type ServerContextOptions } from './settings.js'
 export { profiles, type Profile, type ProfileName } from './profiles.js'
 export { type CustomProfile } from './custom-profile.js'

@@ -1,5 +1,5 @@
 import { constants, type X509Certificate } from 'node:crypto'
-import type { SecureContext, SecureVersion, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import { acmeAlpnCallback } from './acme.js'
 import { Attachment, type SecureServer } from './attachment.js'
 import type { Finding } from './certificates/finding.js'
@@ -11,42 +11,13 @@ import { buildGeneration, identityOptions, type Generation } from './generation.
 import { Stapler } from './ocsp/stapler.js'
 import { compileVerify } from './peer/rules.js'
 import { pskCallback, type PskCallback } from './psk.js'
+import type { TlsServerOptions } from './server-options.js'
 import { resolveSettings, type ServerContextOptions, type Settings } from './settings.js'
 import { runAtOnce, runInSlices } from './slices.js'
 import type { TicketChain, TicketLink } from './ticket-chain.js'
 import { ticketChain } from './tickets.js'
 import { trialHandshake } from './trial-handshake.js'
 import { FileWatcher } from './watch.js'
-
-/** What `Fastify({ https })`, `https.createServer`, `http2.createSecureServer` and `tls.createServer` take alike. */
-export interface TlsServerOptions {
-  cert?: string[]
-  key?: Array<{ pem: string, passphrase?: string }>
-  ca?: string[]
-  crl?: string[]
-  minVersion: SecureVersion
-  maxVersion: SecureVersion
-  /** Cipher suites of TLS 1.3 and 1.2, separated by colons. */
-  ciphers: string
-  /** Key exchange groups, separated by colons. */
-  ecdhCurve: string
-  sigalgs?: string
-  dhparam?: string
-  honorCipherOrder: boolean
-  secureOptions: number
-  /** In ms. */
-  handshakeTimeout: number
-  sessionIdContext: string
-  /** In s. */
-  sessionTimeout?: number
-  ticketKeys?: Buffer
-  requestCert?: boolean
-  rejectUnauthorized?: boolean
-  SNICallback?: (servername: string, callback: (error: Error | null, context?: SecureContext) => void) => void
-  ALPNCallback?: (this: TLSSocket, offer: { servername: string, protocols: string[] }) => string | undefined
-  pskCallback?: PskCallback
-  pskIdentityHint?: string
-}
 
 export interface CertificateDescription {
   /** Such as `CN=example.org`; empty where the certificate has none. */
