@@ -75,9 +75,17 @@ function headerOf (response: string): string | null | undefined {
 /** The hint in what OpenSSL makes of a session: `[9]` of its SSL_SESSION. */
 function ticketLifetimeOf (session: Buffer): number | undefined {
   try {
-    const hint = itemsOf(readDer(session)).find(({ tag }) => tag === 0xa9)
+    const hint = itemsOf(readDer(withoutHost(session))).find(({ tag }) => tag === 0xa9)
     return hint === undefined ? undefined : Number(`0x${itemOf(hint, 0).content.toString('hex') || '0'}`)
   } catch {
     return undefined
   }
+}
+
+const hostMark = Buffer.from('\0nodejs:tls:session:1\0')
+
+/** Since June 2026 Node puts the name of the host, after its length, before a session. */
+function withoutHost (session: Buffer): Buffer {
+  if (!session.subarray(0, hostMark.length).equals(hostMark)) return session
+  return session.subarray(hostMark.length + 2 + session.readUInt16BE(hostMark.length))
 }
