@@ -21,6 +21,13 @@ test('a good set is kept', async t => {
   t.equal(readFileSync(first.cert, 'utf8'), leaf)
 })
 
+test('a set is kept whatever the order of its names', async t => {
+  const directory = directoryOf(t)
+  const names = ['127.0.0.1', 'localhost', '::1', 'example.test']
+  await developmentCertificate({ directory, names })
+  t.equal((await developmentCertificate({ directory, names })).created, false)
+})
+
 const replaced: Record<string, { before?: Partial<DevelopmentCertificateOptions>, damage?: (directory: string, other: string) => void, asked?: Partial<DevelopmentCertificateOptions> }> = {
   'that lacks a name asked for': { asked: { names: ['localhost', 'example.test'] } },
   'that lacks an address asked for': { asked: { names: ['localhost', '192.0.2.1'] } },

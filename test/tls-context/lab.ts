@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, type Server } from 'node:net'
+import { connect, createServer, type AddressInfo, type Server } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { once } from 'node:events'
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { developmentCertificate } from '@fastkeep/tls-context'
@@ -31,6 +32,26 @@ export async function listen (t: Test, server: Server): Promise<number> {
   await once(server, 'listening')
   t.teardown(() => new Promise(resolve => server.close(resolve)))
   return (server.address() as AddressInfo).port
+}
+
+/** For a program that has to be told its port. */
+export async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
+
+/** Waits for a program that does not tell when it listens. */
+export async function answering (port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const isAnswered = await once(socket, 'connect').then(() => true, () => false)
+    socket.destroy()
+    if (isAnswered) return
+    await setTimeout(10)
+  }
 }
 
 /** A finished handshake; rejects when it fails. */

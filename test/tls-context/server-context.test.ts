@@ -74,7 +74,7 @@ test('the hybrid post-quantum group is used where this Node version has it, and 
 test('the options are those of TLS alone, so that they meet no other factory option of Fastify', async t => {
   const { cert, key } = await lab(t)
   const { options } = createServerContext({ cert, key })
-  t.same(Object.keys(options).sort(), ['cert', 'ciphers', 'ecdhCurve', 'handshakeTimeout', 'honorCipherOrder', 'key', 'maxVersion', 'minVersion'])
+  t.same(Object.keys(options).sort(), ['ca', 'cert', 'ciphers', 'ecdhCurve', 'handshakeTimeout', 'honorCipherOrder', 'key', 'maxVersion', 'minVersion', 'secureOptions', 'sessionIdContext', 'sessionTimeout', 'ticketKeys'])
   t.equal(options.handshakeTimeout, 10_000)
 })
 
@@ -119,7 +119,7 @@ test('an encrypted key serves', async t => {
   const { certPem, keyPem, caPem } = await lab(t)
   const key = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open sesame' }) as string
   const { options } = createServerContext({ cert: certPem, key, passphrase: 'open sesame' })
-  t.match(options.key, /ENCRYPTED/, 'it stays encrypted in memory')
+  t.match(options.key?.[0]?.pem, /ENCRYPTED/, 'it stays encrypted in memory')
   const port = await listen(t, tls.createServer(options))
   await t.resolves(handshake(t, port, { ca: caPem }))
 })

@@ -19,11 +19,12 @@ const keyFile = ca.replace('ca.pem', 'session.key')
 if (!existsSync(keyFile)) writeFileSync(keyFile, generateKey(), { mode: 0o600, flag: 'wx' })
 
 // 2. The plugins. The engine comes first: it starts, drains and stops all that follows.
-const app = Fastify({ https: createServerContext({ cert, key }).options, logger: { level: 'warn' } })
+const context = createServerContext({ cert, key })
+const app = Fastify({ https: context.options, logger: { level: 'warn' } })
 await app.register(engine, { host: 'localhost', port: Number(process.env.PORT ?? 8443), drain: { idleWindow: 500 } })
 await app.register(secureHeaders)
 await app.register(secureSession, { keyFile })
-await app.register(tlsContext)
+await app.register(tlsContext, { context })
 await app.register(websocket)
 await app.register(formbody)
 

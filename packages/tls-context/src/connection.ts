@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { Http2ServerRequest, type Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { peerCertificateOf, type PeerCertificate } from './peer/peer-certificate.js'
+import { pskIdentityOf } from './psk.js'
 
 /** What the handshake of a connection agreed on. */
 export interface TlsConnection {
@@ -17,6 +19,10 @@ export interface TlsConnection {
   readonly alpn: string | null
   /** An earlier session was resumed: no certificate was sent. */
   readonly resumed: boolean
+  /** The client's certificate, of a resumed session the one that it began with; `null` where it showed none. */
+  readonly peer: PeerCertificate | null
+  /** Which pre-shared key the client has; `null` where it has none. */
+  readonly pskIdentity: string | null
 }
 
 const connections = new WeakMap<object, TlsConnection>()
@@ -57,5 +63,7 @@ function describe (socket: TLSSocket): TlsConnection | null {
     servername: (socket as { servername?: string | false }).servername || null,
     alpn: socket.alpnProtocol || null,
     resumed: socket.isSessionReused(),
+    peer: peerCertificateOf(socket),
+    pskIdentity: pskIdentityOf(socket) ?? null,
   })
 }

@@ -1,31 +1,168 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { accessSync, constants } from 'node:fs'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { SecureServer } from './attachment.js'
+import type { Finding } from './certificates/finding.js'
 import { tlsConnectionOf, type TlsConnection } from './connection.js'
-import { checkOptions } from './errors.js'
+import { checkOptions, tlsContextError } from './errors.js'
+import type { ContextEvent } from './events.js'
+import { assertClientCert, resolveDemand, type ClientCertDemand, type ClientCertOption } from './peer/client-cert.js'
+import type { ServerContext } from './server-context.js'
 
-/** There are none yet; any key is refused. */
-export type TlsContextOptions = Record<never, never>
+export interface TlsContextOptions {
+  /** The context that the app was made with: renewed in place, its warnings and events logged. */
+  context?: ServerContext
+  /** What the routes of this scope ask of the client's certificate, unless they say otherwise. Default: nothing. */
+  clientCert?: ClientCertOption
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** What the TLS handshake of this request's connection agreed on; `null` over plain HTTP. */
     readonly tls: TlsConnection | null
   }
+
+  interface RouteShorthandOptions {
+    /** `true`: the client needs an authorized certificate; rules or a function: one of these; `false`: none is needed. */
+    clientCert?: ClientCertOption
+  }
 }
 
+/** The part of the engine that is used here; the engine is not needed. */
+interface Engine {
+  subscribe (channel: 'graceful' | 'start', listener: () => unknown, options: { priority: number, name: string }): unknown
+}
+
+const optionRules = {
+  context: { expected: 'what createServerContext() gives', accepts: (value: unknown) => typeof (value as Partial<ServerContext> | null)?.attach === 'function' },
+  clientCert: { expected: 'a boolean, rules or a function', accepts: () => true },
+}
+
+const kScope = Symbol('tls-context.scope')
+const kDemand = Symbol('tls-context.demand')
+
+/** The scope's demand and context; child scopes see them through Fastify's prototype chain until they register their own. */
+interface Scope {
+  readonly demand: ClientCertDemand | null
+  readonly context: ServerContext | undefined
+}
+
+type ScopedInstance = FastifyInstance & { [kScope]?: Scope }
+
 /**
- * Decorates `request.tls`.
+ * Decorates `request.tls` and lets routes ask for client certificates. With a context it renews certificates in place, on
+ * changes of the files and on `graceful` of an engine, and logs what it has to say.
  *
- * Throws `FST_KEEP_TLS_CONTEXT_OPTION_UNKNOWN` for any option.
+ * Throws `OPTION_UNKNOWN`, `OPTION_INVALID`, `TLS_REQUIRED` where the app serves without TLS, `ROUTE_REFUSED` for a route
+ * that asks for certificates of a context that does not, with `exitCode` 78.
  *
  * @example
- * await app.register(tlsContext)
+ * await app.register(tlsContext, { context })
  * app.get('/', request => request.tls?.protocol ?? 'plain HTTP')
+ * app.get('/admin', { clientCert: { organization: 'Example' } }, request => request.tls.peer.commonName)
  */
 export async function plugin (fastify: FastifyInstance, options: TlsContextOptions): Promise<void> {
-  checkOptions(options, {})
+  checkOptions(options, optionRules)
+  const instance: ScopedInstance = fastify
+  const around = instance[kScope]
+  const context = options.context ?? around?.context
+  const demand = options.clientCert === undefined ? around?.demand ?? null : resolveDemand(options.clientCert)
+  if (demand !== null) assertPossible(context, 'option "clientCert"')
+  instance[kScope] = { demand, context }
+  // The hooks of the outermost registration serve this scope too: they ask the scope that they run in.
+  if (around === undefined) addHooks(fastify)
+  if (options.context !== undefined) serveWith(fastify, options.context)
+}
+
+function addHooks (fastify: FastifyInstance): void {
   fastify.decorateRequest('tls', {
     getter (this: FastifyRequest) {
       return tlsConnectionOf(this.raw)
     },
   })
+
+  fastify.addHook('onRoute', function (this: ScopedInstance, route: RouteOptions) {
+    const scope = this[kScope]
+    const demand = route.clientCert === undefined ? scope?.demand ?? null : resolveDemand(route.clientCert)
+    if (demand === null) return
+    assertPossible(scope?.context, `route ${[route.method].flat().join(',')} ${route.url}: option "clientCert"`)
+    route.config = { ...route.config, [kDemand]: demand } as typeof route.config
+    // First of the route's own, so that nothing is done for whoever may not be there.
+    route.onRequest = [async (request: FastifyRequest) => { await assertClientCert(request, demand) }, ...[route.onRequest ?? []].flat()] as typeof route.onRequest
+  })
+}
+
+/** What a route asks of client certificates: `false`, `true`, rules or a function. */
+export function describeRoute (request: FastifyRequest): ClientCertOption {
+  return (request.routeOptions.config as { [kDemand]?: ClientCertDemand } | undefined)?.[kDemand]?.option ?? false
+}
+
+function assertPossible (context: ServerContext | undefined, what: string): void {
+  if (context?.clientMode !== 'off') return
+  throw tlsContextError('ROUTE_REFUSED', `${what} asks for client certificates, and the context does not: give createServerContext() the option "client", { mode: 'request', ca }`)
+}
+
+function serveWith (fastify: FastifyInstance, context: ServerContext): void {
+  const { log } = fastify
+  if (!isSecureServer(fastify.server)) throw tlsContextError('TLS_REQUIRED', 'option "context" is given, and the app serves without TLS: make it with Fastify({ https: context.options })')
+  const detach = [context.attach(fastify.server)]
+  for (const found of context.findings) logFinding(fastify, found)
+  const unlisten = context.listen((event, details) => log[levels[event]]({ code: `FST_KEEP_TLS_CONTEXT_${event.toUpperCase().replaceAll('-', '_')}`, ...details }, texts[event]))
+
+  const { engine } = fastify as { engine?: Engine }
+  engine?.subscribe('graceful', () => context.reload(), { priority: 20, name: 'tls-context' })
+  // After privileges were dropped and before the first connection: what cannot be read now cannot be renewed either.
+  engine?.subscribe('start', () => assertReadable(context), { priority: 78, name: 'tls-context' })
+
+  fastify.addHook('onReady', async () => { await context.ready() })
+  // "localhost" may be two addresses, and Fastify makes a server of its own for the second.
+  fastify.addHook('onListen', async function () {
+    for (const server of secondaryServers(this)) detach.push(context.attach(server))
+  })
+  fastify.addHook('onClose', async () => {
+    unlisten()
+    for (const end of detach) end()
+  })
+}
+
+const levels: Readonly<Record<ContextEvent, 'info' | 'warn' | 'error'>> = {
+  reloaded: 'info',
+  'reload-failed': 'error',
+  stapled: 'info',
+  'staple-failed': 'warn',
+  'peer-refused': 'info',
+  'watch-failed': 'warn',
+}
+
+const texts: Readonly<Record<ContextEvent, string>> = {
+  reloaded: 'TLS certificates renewed in place',
+  'reload-failed': 'TLS certificates not renewed, the earlier ones serve on',
+  stapled: 'OCSP response stapled',
+  'staple-failed': 'no OCSP response to staple',
+  'peer-refused': 'a client certificate was refused',
+  'watch-failed': 'changes of TLS files may go unnoticed',
+}
+
+function logFinding ({ log }: FastifyInstance, { code, severity, message, fix }: Finding): void {
+  log[severity === 'info' ? 'info' : 'warn']({ code: `FST_KEEP_TLS_CONTEXT_${code}` }, `${message}: ${fix}`)
+}
+
+function assertReadable ({ files, isWatched }: ServerContext): void {
+  if (!isWatched) return
+  for (const path of files) {
+    try {
+      accessSync(path, constants.R_OK)
+    } catch {
+      throw tlsContextError('FILE_NOT_READABLE', `${path} could be read at the start and cannot now that privileges are dropped, so that it could not be renewed. Let the user of this process read it, or set option "watch" to false`)
+    }
+  }
+}
+
+function isSecureServer (server: unknown): server is SecureServer {
+  return typeof (server as Partial<SecureServer>).setSecureContext === 'function'
+}
+
+function secondaryServers (app: FastifyInstance): SecureServer[] {
+  const bindings = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.server.bindings')
+  const servers = bindings === undefined ? [] : (app as unknown as Record<symbol, unknown>)[bindings]
+  return Array.isArray(servers) ? servers.filter(isSecureServer) : []
 }

@@ -27,18 +27,23 @@ export interface ReadCertificateSet {
  * The set in a directory, or `undefined` where a file is missing, damaged, or does not belong to the others, or where
  * another user could have put it there.
  */
-export async function readCertificateSet (directory: string): Promise<ReadCertificateSet | undefined> {
+export async function readCertificateSet (directory: string, passphrase?: string): Promise<ReadCertificateSet | undefined> {
   const paths = certificateSetPaths(directory)
   try {
     if (await directoryFault(directory) !== undefined) return undefined
     const ca = new X509Certificate(readOwnFile(paths.ca))
     const leaf = new X509Certificate(readOwnFile(paths.cert))
-    const key = createPrivateKey(readOwnFile(paths.key, { isPrivate: true }))
+    const key = privateKeyIn(readOwnFile(paths.key, { isPrivate: true }), passphrase)
     const belongTogether = leaf.checkIssued(ca) && leaf.verify(ca.publicKey) && leaf.checkPrivateKey(key)
     return belongTogether ? { ca, leaf } : undefined
   } catch {
     return undefined
   }
+}
+
+/** A key that is not encrypted opens whatever the passphrase. */
+function privateKeyIn (pem: string, passphrase: string | undefined): KeyObject {
+  return createPrivateKey({ key: pem, ...passphrase !== undefined && { passphrase } })
 }
 
 /** Follows no symbolic link, and takes no file of another user and no private one that others may have read. */
@@ -104,6 +109,22 @@ export async function writeCertificateSet (directory: string, set: CertificateSe
   }
 }
 
+/** Writes all files or none: `false` where one of them is there already. */
+export async function writeNewFiles (files: ReadonlyArray<readonly [path: string, text: string, mode: number]>): Promise<boolean> {
+  const written: string[] = []
+  try {
+    for (const [path, text, mode] of files) {
+      await writeNewFile(path, text, mode)
+      written.push(path)
+    }
+    return true
+  } catch (error) {
+    await Promise.allSettled(written.map(path => rm(path, { force: true })))
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
 async function writeNewFile (path: string, text: string, mode: number): Promise<void> {
   const file = await open(path, 'wx', mode)
   try {
@@ -125,11 +146,11 @@ export interface Ours {
  * empty file is nothing to lose. A key is ours when it is that of our certificate; beside our authority alone it is
  * what a process that died while it replaced a set left behind.
  */
-export async function refuseForeignSet (directory: string, ours: Ours): Promise<void> {
+export async function refuseForeignSet (directory: string, ours: Ours, passphrase?: string): Promise<void> {
   const paths = certificateSetPaths(directory)
   const ca = await content(paths.ca, text => new X509Certificate(text))
   const leaf = await content(paths.cert, text => new X509Certificate(text))
-  const key = await content(paths.key, createPrivateKey)
+  const key = await content(paths.key, text => privateKeyIn(text, passphrase))
 
   const isReplaceable = (ca === 'nothing' || (ca !== 'unreadable' && ours.isAuthority(ca))) &&
     (leaf === 'nothing' || (leaf !== 'unreadable' && ours.isLeaf(leaf))) &&

@@ -4,7 +4,9 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { arrayOf, integer, string } from '@fastkeep/options'
 import { checkOptions, tlsContextError } from '../errors.js'
+import { keyEncryptionRules, keyPem } from './certificate-request.js'
 import { certificateSetPaths, inOwnDirectory, readCertificateSet, refuseForeignSet, writeCertificateSet, type CertificateSet, type Ours } from './certificate-set.js'
+import type { KeyDerivation } from './encrypt-key.js'
 import { authorityKeyIdentifier, basicConstraints, extendedKeyUsageServerAuth, hasNameConstraints, keyUsage, nameConstraints, subjectAltName, subjectKeyIdentifier } from './extensions.js'
 import { generalName, name, namesOf } from './general-name.js'
 import { signCertificate } from './sign-certificate.js'
@@ -17,6 +19,10 @@ export interface DevelopmentCertificateOptions {
   names?: readonly string[]
   /** 1 to 825, the most that Apple's clients accept. Default: 90. */
   days?: number
+  /** Encrypts the key, with AES-256 in PKCS#8. */
+  passphrase?: string
+  /** How the passphrase becomes a key. Default: `'scrypt'`. */
+  keyDerivation?: KeyDerivation
 }
 
 /** Absolute paths of PEM files. */
@@ -34,7 +40,11 @@ const optionRules = {
   directory: string('the path of a directory'),
   names: arrayOf(name),
   days: integer(1, 825, 'days'),
+  ...keyEncryptionRules,
 }
+
+/** With defaults filled in; the key may stay unencrypted. */
+type Wanted = Required<Omit<DevelopmentCertificateOptions, 'passphrase' | 'keyDerivation'>> & Pick<DevelopmentCertificateOptions, 'passphrase' | 'keyDerivation'>
 
 const defaultNames: readonly string[] = ['localhost', '127.0.0.1', '::1']
 const authorityName = 'Fastkeep development CA'
@@ -77,21 +87,21 @@ export async function developmentCertificate (options: DevelopmentCertificateOpt
   return await goodSet(wanted) ?? await inOwnDirectory(wanted.directory, async () => await goodSet(wanted) ?? await replacedSet(wanted))
 }
 
-function resolved (options: DevelopmentCertificateOptions): Required<DevelopmentCertificateOptions> {
+function resolved (options: DevelopmentCertificateOptions): Wanted {
   checkOptions({ ...options, directory: options.directory ?? null }, optionRules)
-  return { directory: resolve(options.directory), names: options.names ?? defaultNames, days: options.days ?? 90 }
+  return { directory: resolve(options.directory), names: options.names ?? defaultNames, days: options.days ?? 90, ...options.passphrase !== undefined && { passphrase: options.passphrase }, ...options.keyDerivation !== undefined && { keyDerivation: options.keyDerivation } }
 }
 
-async function goodSet ({ directory, names }: Required<DevelopmentCertificateOptions>): Promise<DevelopmentCertificate | undefined> {
-  const set = await readCertificateSet(directory)
+async function goodSet ({ directory, names, passphrase }: Wanted): Promise<DevelopmentCertificate | undefined> {
+  const set = await readCertificateSet(directory, passphrase)
   if (set === undefined || !ours.isAuthority(set.ca) || !isOfThisLeafAlone(set.ca, set.leaf) || !isGood(set.leaf, names)) return undefined
   return { ...certificateSetPaths(directory), created: false, validTo: validityOf(set.leaf).validTo }
 }
 
-async function replacedSet ({ directory, names, days }: Required<DevelopmentCertificateOptions>): Promise<DevelopmentCertificate> {
-  await refuseForeignSet(directory, ours)
-  await writeCertificateSet(directory, await makeCertificateSet(names, days))
-  const written = await readCertificateSet(directory)
+async function replacedSet ({ directory, names, days, passphrase, keyDerivation }: Wanted): Promise<DevelopmentCertificate> {
+  await refuseForeignSet(directory, ours, passphrase)
+  await writeCertificateSet(directory, await makeCertificateSet(names, days, key => keyPem(key, passphrase, keyDerivation)))
+  const written = await readCertificateSet(directory, passphrase)
   if (written === undefined) {
     throw tlsContextError('DIRECTORY_NOT_USABLE', `the certificate written to ${directory} does not read back as a whole: another program may be writing there. Try again`)
   }
@@ -123,8 +133,10 @@ function isOfThisLeafAlone (authority: X509Certificate, leaf: X509Certificate): 
   return authority.raw.includes(nameConstraints(namesOf(leaf).map(generalName)))
 }
 
-async function makeCertificateSet (texts: readonly string[], days: number): Promise<CertificateSet> {
-  const names = texts.map(generalName)
+async function makeCertificateSet (texts: readonly string[], days: number, write: (key: KeyObject) => string): Promise<CertificateSet> {
+  const given = texts.map(generalName)
+  // In the order in which they are read again.
+  const names = [...given.filter(({ type }) => type === 'dNSName'), ...given.filter(({ type }) => type === 'iPAddress')]
   const authority = await newKeyPair()
   const leaf = await newKeyPair()
   const now = Date.now()
@@ -160,7 +172,7 @@ async function makeCertificateSet (texts: readonly string[], days: number): Prom
     ],
   }, authority.privateKey)
 
-  return { ca, cert, key: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
+  return { ca, cert, key: write(leaf.privateKey) }
 }
 
 function newKeyPair (): Promise<{ publicKey: KeyObject, privateKey: KeyObject }> {

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
-import { isIP, SocketAddress } from 'node:net'
+import { isIP } from 'node:net'
 import type { Rule } from '@fastkeep/options'
+import { factsOf } from './certificate-facts.js'
 import { primitive } from './der.js'
 
 /** A name of a certificate, after GeneralName of RFC 5280 section 4.2.1.6. */
@@ -41,15 +42,8 @@ function ipv6Bytes (address: string): Buffer {
   return Buffer.from(groups.map(group => group.padStart(4, '0')).join(''), 'hex')
 }
 
-/** The DNS names and IP addresses of the subjectAltName, in its order. */
-export function namesOf ({ subjectAltName }: X509Certificate): string[] {
-  // Node gives one text. A name with a comma or a quote in it is a JSON string there, its commas escaped.
-  const entries = subjectAltName?.split(', ') ?? []
-  return entries.flatMap(entry => {
-    const [type, ...rest] = entry.split(':')
-    const value = rest.join(':')
-    if (type === 'DNS') return [value.startsWith('"') ? JSON.parse(value) as string : value]
-    if (type === 'IP Address') return [value.includes(':') ? new SocketAddress({ address: value, family: 'ipv6' }).address : value]
-    return []
-  })
+/** The DNS names and after them the IP addresses of the subjectAltName. */
+export function namesOf (certificate: X509Certificate): string[] {
+  const { dns, ip } = factsOf(certificate).names
+  return [...dns, ...ip]
 }

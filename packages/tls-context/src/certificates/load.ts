@@ -1,110 +1,148 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { resolve } from 'node:path'
-import type { Rule } from '@fastkeep/options'
+import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { type Rule } from '@fastkeep/options'
 import { systemCode, tlsContextError } from '../errors.js'
-import { readRegularFile, UnfitFile } from './regular-file.js'
+import { keyEncryptionOf, type KeyEncryption } from './key-encryption.js'
+import { passphraseRule, resolvePassphrase, type Passphrase } from './passphrase.js'
+import { derOf, notPem, pemBlocks, pemOf, pemSource, readSource, type PemSource, type ReadSource } from './pem.js'
+import { readPkcs12 } from './pkcs12.js'
 
-/** A file path, or PEM text (a string with a `-----BEGIN` line), or the bytes of PEM text. */
-export type PemSource = string | Uint8Array
-
-export const pemSource: Rule = {
-  expected: 'a file path, PEM text, or a Buffer of PEM text',
-  accepts: value => (typeof value === 'string' || value instanceof Uint8Array) && value.length > 0,
+/** Where a certificate and its key come from. */
+export interface CertificateSource {
+  /** The server's certificate and after it the intermediate ones that lead to the root; the key may stand there too. */
+  cert?: PemSource
+  /** The private key: PKCS#8, PKCS#1 or SEC 1, encrypted or not. Default: the one in `cert`. */
+  key?: PemSource
+  /** Intermediate certificates, where they are not in `cert`. */
+  chain?: PemSource
+  /** Certificate, chain and key in PKCS#12, in place of all three: a file path or its bytes. */
+  pfx?: string | Uint8Array
+  /** For an encrypted key or PKCS#12. */
+  passphrase?: Passphrase
 }
 
-export interface LoadedCertificates {
-  /** The certificates alone, as PEM: whatever else the file holds is left out. */
-  readonly pem: string
-  /** In the order of the file. */
+export const certificateSourceRules: Readonly<Record<keyof CertificateSource, Rule>> = {
+  cert: pemSource,
+  key: { ...pemSource, isSecret: true },
+  chain: pemSource,
+  pfx: { ...pemSource, expected: 'the path of a PKCS#12 file, or its bytes', isSecret: true },
+  passphrase: passphraseRule,
+}
+
+/** A certificate that can be served: leaf, chain and key. */
+export interface Identity {
   readonly chain: readonly [X509Certificate, ...X509Certificate[]]
-}
-
-export interface LoadedKey {
+  readonly certPem: string
   /** As it was given: an encrypted key stays encrypted. */
-  readonly pem: string
+  readonly keyPem: string
+  readonly passphrase: string | undefined
   readonly privateKey: KeyObject
+  /** Absolute; the files that it was read from. */
+  readonly paths: readonly string[]
+  /** `undefined`: the key is no file, or not encrypted. */
+  readonly keyFile: { readonly path: string, readonly mode: number } | undefined
+  readonly keyEncryption: KeyEncryption | undefined
 }
 
-export function loadCertificates (source: PemSource): LoadedCertificates {
-  const { text, name } = readPem(source, 'cert')
-  const blocks = pemBlocks(text)
-  const pems = blocks.filter(({ label }) => label === 'CERTIFICATE').map(({ pem }) => pem)
-  const chain = pems.map((pem, index) => {
+/** The bytes of a source, before anything is made of them. */
+export interface ReadIdentity {
+  readonly source: CertificateSource
+  readonly prefix: string
+  readonly cert: ReadSource
+  readonly chain: ReadSource | undefined
+  readonly key: ReadSource
+  /** SHA-256 of all bytes and of the mode of the key: where it is the same, so is all that follows. */
+  readonly digest: string
+}
+
+/** @param prefix how the options are called in errors, such as `names["a.test"].` */
+export function readIdentity (source: CertificateSource, prefix = ''): ReadIdentity {
+  const { cert, key, chain, pfx } = source
+  if (pfx !== undefined && (cert ?? key ?? chain) !== undefined) throw tlsContextError('CERTIFICATE_MISSING', `options "${prefix}pfx" and "cert", "key" or "chain" contradict each other: give one or the other`)
+  if (pfx === undefined && cert === undefined) throw tlsContextError('CERTIFICATE_MISSING', `option "${prefix}cert" must be a file path, PEM text, or a Buffer of PEM text, and is missing; PKCS#12 is given as "${prefix}pfx"`)
+  const certSource = readSource((pfx ?? cert) as PemSource, `${prefix}${pfx === undefined ? 'cert' : 'pfx'}`)
+  const chainSource = chain === undefined ? undefined : readSource(chain, `${prefix}chain`)
+  const keySource = key === undefined ? certSource : readSource(key, `${prefix}key`)
+  const digest = createHash('sha256')
+  for (const part of [certSource, chainSource, keySource]) digest.update(`${part?.bytes.length ?? -1} ${part?.mode ?? ''}\n`).update(part?.bytes ?? '')
+  return { source, prefix, cert: certSource, chain: chainSource, key: keySource, digest: digest.digest('base64') }
+}
+
+export function parseIdentity ({ source, prefix, cert, chain, key }: ReadIdentity): Identity {
+  if (source.pfx !== undefined) return fromPkcs12(cert, source.passphrase, prefix)
+  const leaves = parsedCertificates(cert.bytes, `${prefix}cert`, cert.name)
+  const rest = chain === undefined ? [] : parsedCertificates(chain.bytes, `${prefix}chain`, chain.name)
+  const loaded = loadPrivateKey(Buffer.from(key.bytes).toString(), `${prefix}key`, key.name, source.passphrase, prefix)
+  return {
+    ...loaded,
+    ...chained([...leaves, ...rest]),
+    keyFile: key.path === undefined ? undefined : { path: key.path, mode: key.mode ?? 0 },
+    paths: [...new Set([cert.path, chain?.path, key.path].filter(path => path !== undefined))],
+  }
+}
+
+function chained (certificates: readonly X509Certificate[]): Pick<Identity, 'chain' | 'certPem'> {
+  const [leaf, ...rest] = certificates
+  if (leaf === undefined) throw new RangeError('no certificate')
+  return { chain: [leaf, ...rest], certPem: certificates.map(({ raw }) => pemOf('CERTIFICATE', raw)).join('') }
+}
+
+/** One or more certificates in PEM; whatever else stands there is left out. */
+export function parsedCertificates (bytes: Uint8Array, option: string, name: string): X509Certificate[] {
+  const text = Buffer.from(bytes).toString()
+  const blocks = pemBlocks(text).filter(({ label }) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(label))
+  if (blocks.length === 0) throw notPem(option, name, 'CERTIFICATE', text)
+  return blocks.map((block, index) => {
     try {
-      return new X509Certificate(pem)
+      return new X509Certificate(block.label === 'CERTIFICATE' ? derOf(block) : block.pem)
     } catch (error) {
-      throw tlsContextError('CERTIFICATE_INVALID', `option "cert": certificate ${index + 1} of ${pems.length} in ${name} is damaged (${systemCode(error)}). Copy it anew from where it was issued`)
+      throw tlsContextError('CERTIFICATE_INVALID', `option "${option}": certificate ${index + 1} of ${blocks.length} in ${name} is damaged (${systemCode(error)}). Copy it anew from where it was issued`)
     }
   })
-  const [leaf, ...rest] = chain
-  if (leaf === undefined) throw notPem('cert', name, 'CERTIFICATE', text, blocks)
-  return { pem: pems.join('\n') + '\n', chain: [leaf, ...rest] }
 }
 
-export function loadPrivateKey (source: PemSource, passphrase?: string): LoadedKey {
-  const { text, name } = readPem(source, 'key')
-  const blocks = pemBlocks(text)
-  const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'))
-  if (block === undefined) throw notPem('key', name, 'PRIVATE KEY', text, blocks)
+function loadPrivateKey (text: string, option: string, name: string, given: Passphrase | undefined, prefix: string): Pick<Identity, 'keyPem' | 'privateKey' | 'passphrase' | 'keyEncryption'> {
+  const block = pemBlocks(text).find(({ label }) => label.endsWith('PRIVATE KEY'))
+  if (block === undefined) throw notPem(option, name, 'PRIVATE KEY', text)
 
   // OpenSSL reports a missing passphrase and a wrong one alike.
-  const isEncrypted = block.label === 'ENCRYPTED PRIVATE KEY' || block.pem.includes('Proc-Type: 4,ENCRYPTED')
-  if (isEncrypted && passphrase === undefined) {
-    throw tlsContextError('PASSPHRASE_MISSING', `option "key": the key in ${name} is encrypted. Give its passphrase as option "passphrase"`)
+  const keyEncryption = keyEncryptionOf(block)
+  if (keyEncryption !== undefined && given === undefined) {
+    throw tlsContextError('PASSPHRASE_MISSING', `option "${option}": the key in ${name} is encrypted. Give its passphrase as option "passphrase"`)
   }
+  const passphrase = keyEncryption === undefined || given === undefined ? undefined : resolvePassphrase(given, `${prefix}passphrase`, name)
   try {
-    return { pem: block.pem + '\n', privateKey: createPrivateKey({ key: block.pem, passphrase }) }
+    return { keyPem: block.pem + '\n', passphrase, keyEncryption, privateKey: createPrivateKey({ key: block.pem, passphrase }) }
   } catch (error) {
     const code = systemCode(error)
     // About one wrong passphrase in 200 decrypts to something, which then fails as ERR_OSSL_UNSUPPORTED; a cipher that
     // OpenSSL 3 no longer has fails as ERR_OSSL_EVP_UNSUPPORTED.
-    if (isEncrypted && code !== 'ERR_OSSL_EVP_UNSUPPORTED') {
+    if (keyEncryption !== undefined && code !== 'ERR_OSSL_EVP_UNSUPPORTED') {
       throw tlsContextError('PASSPHRASE_WRONG', `option "passphrase" does not open the key in ${name} (${code}). Give the passphrase that the key was encrypted with`)
     }
-    throw tlsContextError('KEY_INVALID', `option "key": OpenSSL cannot read the ${block.label} in ${name} (${code}): it is damaged, or of a kind that is not supported. Convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc`)
+    const encryption = keyEncryption === undefined ? '' : ` and is encrypted with ${keyEncryption.cipher}`
+    throw tlsContextError('KEY_INVALID', `option "${option}": OpenSSL cannot read the ${block.label} in ${name} (${code}): it is damaged, or of a kind that is not supported${encryption}. Convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc`)
   }
 }
 
-interface PemBlock {
-  readonly label: string
-  readonly pem: string
-}
-
-function pemBlocks (text: string): PemBlock[] {
-  return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----[^]*?-----END \1-----/g)]
-    .map(([pem, label = '']) => ({ label, pem }))
-}
-
-function readPem (source: PemSource, option: string): { text: string, name: string } {
-  if (typeof source !== 'string') return { text: Buffer.from(source).toString(), name: 'the given Buffer' }
-  if (source.includes('-----BEGIN')) return { text: source, name: 'the given text' }
-  const path = resolve(source)
-  try {
-    return { text: readRegularFile(path).text, name: path }
-  } catch (error) {
-    if (error instanceof UnfitFile) {
-      throw tlsContextError('FILE_NOT_READABLE', `option "${option}": ${path} ${error.message}. Give the path of a PEM file, or PEM text`)
-    }
-    const code = systemCode(error)
-    // No path has line breaks or is that long.
-    if (/[\r\n\0]/.test(source) || code === 'ENAMETOOLONG') throw notPem(option, 'the given text', option === 'key' ? 'PRIVATE KEY' : 'CERTIFICATE', source, [])
-    const shown = mayBeKeyMaterial(source) ? 'the given text (not shown: it may be a key without its PEM lines)' : path
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw tlsContextError('FILE_NOT_FOUND', `option "${option}": no such file: ${shown} (${code}). Give the path of a PEM file, or PEM text with its "-----BEGIN" and "-----END" lines`)
-    }
-    throw tlsContextError('FILE_NOT_READABLE', `option "${option}": cannot read ${shown} (${code}). Give the user that runs this process the right to read it`)
+function fromPkcs12 ({ bytes, name, path, mode }: ReadSource, given: Passphrase | undefined, prefix: string): Identity {
+  const option = `${prefix}pfx`
+  const passphrase = given === undefined ? undefined : resolvePassphrase(given, `${prefix}passphrase`, name)
+  const { certificates, privateKey } = readPkcs12(bytes, passphrase, option, name)
+  const leaf = certificates.find(certificate => certificate.checkPrivateKey(privateKey)) ?? certificates[0]
+  if (leaf === undefined) throw tlsContextError('PFX_INVALID', `option "${option}": the PKCS#12 in ${name} holds no certificate. Export it with its certificates`)
+  // The order of the bags means nothing.
+  return {
+    ...chained(inOrder(leaf, certificates.filter(certificate => certificate !== leaf))),
+    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    passphrase: undefined,
+    privateKey,
+    keyEncryption: undefined,
+    keyFile: path === undefined ? undefined : { path, mode: mode ?? 0 },
+    paths: path === undefined ? [] : [path],
   }
 }
 
-/** A key that lost its PEM lines is taken for a path, which the error would show. A path can look like that too. */
-function mayBeKeyMaterial (source: string): boolean {
-  return /[A-Za-z0-9+/=]{60,}/.test(source)
-}
-
-function notPem (option: string, name: string, label: string, text: string, blocks: readonly PemBlock[]): Error {
-  const found = blocks.length === 0 ? 'no PEM at all' : `only ${blocks.map(block => block.label).join(', ')}`
-  const fault = text.trim() === ''
-    ? 'is empty'
-    : `holds ${found}. Convert DER or PKCS#12 with openssl, and see that "cert" and "key" are not swapped`
-  return tlsContextError('NOT_PEM', `option "${option}": ${name} must hold a PEM block "-----BEGIN ${label}-----" and ${fault}`)
+function inOrder (leaf: X509Certificate, others: readonly X509Certificate[]): X509Certificate[] {
+  const issuer = others.find(candidate => leaf.checkIssued(candidate))
+  return issuer === undefined ? [leaf, ...others] : [leaf, ...inOrder(issuer, others.filter(other => other !== issuer))]
 }

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 
 export interface RegularFile {
+  readonly bytes: Buffer
   readonly text: string
   readonly stats: Stats
 }
@@ -8,29 +9,33 @@ export interface RegularFile {
 /** A file that is there and is none to read; the message completes a sentence that begins with its path. */
 export class UnfitFile extends Error {}
 
-const maxLength = 1_048_576
+const mebibyte = 1_048_576
 
-/** Reads a regular file of at most 1 MiB, and waits for nothing. Throws `UnfitFile`, or the system's error. */
-export function readRegularFile (path: string, { followsLinks = true } = {}): RegularFile {
+/** Reads a regular file of at most `maxMebibytes`, and waits for nothing. Throws `UnfitFile`, or the system's error. */
+export function readRegularFile (path: string, { followsLinks = true, maxMebibytes = 1 } = {}): RegularFile {
   // Without O_NONBLOCK a FIFO is opened only when somebody opens it to write.
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | (followsLinks ? 0 : constants.O_NOFOLLOW))
   try {
     const stats = fstatSync(descriptor)
     if (stats.isDirectory()) throw new UnfitFile('is a directory')
     if (!stats.isFile()) throw new UnfitFile('is not a regular file')
-    return { text: boundedText(descriptor), stats }
+    const bytes = boundedBytes(descriptor, Math.min(stats.size, maxMebibytes * mebibyte), maxMebibytes)
+    return { bytes, get text () { return bytes.toString() }, stats }
   } finally {
     closeSync(descriptor)
   }
 }
 
-/** The size that the system tells is not asked: a file may grow, and those of /proc have none. */
-function boundedText (descriptor: number): string {
-  const buffer = Buffer.alloc(maxLength + 1)
+/** The size that the system tells is where reading begins and no more: a file may grow, and those of /proc have none. */
+function boundedBytes (descriptor: number, expected: number, maxMebibytes: number): Buffer {
+  const max = maxMebibytes * mebibyte
+  let buffer = Buffer.alloc(Math.max(4_096, expected + 1))
   let length = 0
-  for (let read = 1; read > 0 && length < buffer.length; length += read) {
-    read = readSync(descriptor, buffer, length, buffer.length - length, null)
+  for (;;) {
+    const read = readSync(descriptor, buffer, length, buffer.length - length, null)
+    length += read
+    if (length > max) throw new UnfitFile(`is larger than ${maxMebibytes} MiB`)
+    if (read === 0) return buffer.subarray(0, length)
+    if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.alloc(Math.min(buffer.length, max + 1 - length))])
   }
-  if (length > maxLength) throw new UnfitFile('is larger than 1 MiB')
-  return buffer.toString('utf8', 0, length)
 }

@@ -1,5 +1,6 @@
 import { randomBytes, sign, type KeyObject } from 'node:crypto'
 import { bitString, constructed, integer, objectIdentifier, sequence, set, time, utf8String } from './der.js'
+import { pemOf } from './pem.js'
 
 /** TBSCertificate of RFC 5280 section 4.1, less what is the same in all of ours. */
 export interface UnsignedCertificate {
@@ -29,14 +30,9 @@ export function signCertificate (certificate: UnsignedCertificate, signingKey: K
     certificate.publicKey.export({ type: 'spki', format: 'der' }),
     constructed(3, sequence(...certificate.extensions))
   )
-  return pem(sequence(toBeSigned, ecdsaWithSha256, bitString(sign('sha256', toBeSigned, signingKey))))
+  return pemOf('CERTIFICATE', sequence(toBeSigned, ecdsaWithSha256, bitString(sign('sha256', toBeSigned, signingKey))))
 }
 
 function distinguishedName (name: string): Buffer {
   return sequence(set(sequence(objectIdentifier(commonName), utf8String(name))))
-}
-
-function pem (der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n')
 }
