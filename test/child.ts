@@ -74,8 +74,8 @@ function killGroup (leader: number): void {
 }
 
 /** Runs a JavaScript file with this Node, as a user would: without what the test runner puts into the environment. */
-export function runNode (t: Test, file: URL, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Child {
-  return new Child(t, process.execPath, [fileURLToPath(file), ...args], { env: { ...plainEnvironment(), ...env } })
+export function runNode (t: Test, file: URL, env: NodeJS.ProcessEnv = {}, args: readonly string[] = [], options: SpawnOptions = {}): Child {
+  return new Child(t, process.execPath, [fileURLToPath(file), ...args], { env: { ...plainEnvironment(), ...env }, ...options })
 }
 
 /** The environment without the test runner's variables. */

@@ -1,13 +1,20 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
-import { test } from 'tap'
-import { runNode } from '../child.js'
+import { test, type Test } from 'tap'
+import { Child, plainEnvironment, runNode } from '../child.js'
 import { needsRoot } from '../programs.js'
 import { folderOf, isAlive, supervisedService } from './supervised-service.js'
 
 const fixture = new URL('fixtures/supervisor.js', import.meta.url)
 const NOBODY = 65534
+
+function generationOf (t: Test, generation: string): string {
+  const path = join(folderOf(t), 'generation')
+  writeFileSync(path, generation)
+  return path
+}
 
 test('the workers serve on the supervisor\'s port, which itself answers nobody, and SIGTERM ends them all with 0', async t => {
   const { supervisor, get, status } = await supervisedService(t)
@@ -214,4 +221,70 @@ test('a supervisor that was held up for long kills none of its workers for that'
 test('a worker does not restart by itself: that is its supervisor\'s business', async t => {
   const { get } = await supervisedService(t, { workers: 1 })
   t.match(await get('/reload'), { error: /it is a worker; reload or restart its supervisor/ })
+})
+
+test('a SIGTERM to the whole group cuts nobody', async t => {
+  const child = runNode(t, fixture, { GENERATION: generationOf(t, '0') }, [], { detached: true })
+  const [, port] = await child.match(/serve on http:\/\/127\.0\.0\.1:(\d+)/) as unknown as [string, string]
+  const slow = fetch(`http://127.0.0.1:${port}/slow?ms=1500`)
+  await child.match(/slow begun/)
+  process.kill(-child.pid, 'SIGTERM')
+  t.equal((await slow).status, 200)
+  t.same(await child.ended, { code: 0, signal: null })
+})
+
+test('when the last worker dies while its replacement fails, the place is filled as soon as that can be', async t => {
+  const { supervisor, status, deploy, get } = await supervisedService(t, { workers: 1, readyTimeout: 3000 })
+  const [worker] = (await status()).workers
+  deploy('hangs')
+  supervisor.kill('SIGHUP')
+  await supervisor.match(/Caught SIGHUP/)
+  process.kill((worker as { pid: number }).pid, 'SIGKILL')
+  await supervisor.match(/error .*the reload failed/)
+  deploy('2')
+  t.match(await get(), { generation: '2' })
+})
+
+test('what no worker can say ends that worker, and nobody else', async t => {
+  const { supervisor, get } = await supervisedService(t, { workers: 1 })
+  for (const text of ['null', '{', '{"type":"beat"}', '{"type":"ready","urls":[],"keepAliveTimeout":1e12,"longestDrain":0}', '{"type":"__proto__"}']) {
+    const { pid } = await get()
+    await get(`/garbage?text=${encodeURIComponent(text)}`)
+    await supervisor.match(new RegExp(`\\(${pid}\\) ended with`))
+  }
+  t.ok((await get()).pid)
+  t.notMatch(supervisor.output, /TypeError|SyntaxError/)
+})
+
+test('a supervisor starts a second time', async t => {
+  const child = runNode(t, fixture, { GENERATION: generationOf(t, '0'), TWICE: '1' })
+  await child.match(/Bus STOPPED[^]*Bus STARTED/)
+  child.kill('SIGTERM')
+  t.match(await child.ended, { code: 0 })
+})
+
+test('when the supervisor is killed while a worker starts, that one ends too', async t => {
+  const { supervisor, deploy } = await supervisedService(t, { workers: 1 })
+  deploy('hangs')
+  supervisor.kill('SIGHUP')
+  await supervisor.match(/Caught SIGHUP/)
+  await delay(500)
+  supervisor.kill('SIGKILL')
+  t.match(await supervisor.ended, { signal: 'SIGKILL' }, 'nobody holds its output open')
+})
+
+test('as root: code that would run before the change of user, and secrets by a path of others, are refused', { skip: needsRoot() }, async t => {
+  const folder = folderOf(t)
+  const key = join(folder, 'key.pem')
+  writeFileSync(key, 'the key', { mode: 0o600 })
+  chmodSync(folder, 0o777)
+  for (const [OPTIONS, env, why] of [
+    [{ user: 'nobody', execArgv: ['--require', './x.cjs'] }, [], /execArgv: --require would run code as root/],
+    [{ user: 'nobody' }, ['NODE_OPTIONS=--require=node:os'], /NODE_OPTIONS: --require=node:os would run code as root/],
+    [{ user: 'nobody', secrets: [key] }, [], /the secret .*key\.pem cannot be read: .* can be changed by other users/],
+  ] as const) {
+    const child = new Child(t, 'env', [...env, process.execPath, fileURLToPath(fixture)], { env: { ...plainEnvironment(), OPTIONS: JSON.stringify(OPTIONS) } })
+    t.match(await child.ended, { code: 78 })
+    t.match(child.output, why)
+  }
 })

@@ -94,7 +94,7 @@ export class Server {
     }).subscribe(others)
     // A unit of its own: after a failed start too, the apps are closed after whatever was started on them.
     new Unit(bus, 'app.close()', {
-      close: { channel: 'stop', priority: 60, run: () => this.#closeApps(app => app.hasListened) },
+      close: { channel: 'stop', priority: 60, run: () => this.#closeApps(app => app.hasListened).finally(() => this.#releaseHeld()) },
       release: { channel: 'exit', priority: 60, run: () => this.#closeApps(() => true).finally(() => this.#releaseHeld()) },
     }).subscribe({ close })
   }

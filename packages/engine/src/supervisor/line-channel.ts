@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 
-/** Bytes of one message; longer ones end the channel. */
-const LONGEST_LINE = 64 * 1024 * 1024
+/** Characters of one message; longer ones end the channel. */
+const LONGEST_LINE = 4 * 1024 * 1024
 
 /** Bytes that may wait for a process that does not read; beyond them what may be lost is dropped. */
 const HIGH_WATER = 16 * 1024 * 1024
@@ -13,14 +13,21 @@ export class LineChannel<Sent, Received> {
   readonly #socket: Channelled
   #rest = ''
 
-  constructor (socket: Channelled, onMessage: (message: Received) => void, onEnd: () => void) {
+  /**
+   * @param read turns what was parsed into a message; `undefined` for what is none, which ends the channel
+   */
+  constructor (socket: Channelled, read: (value: unknown) => Received | undefined, onMessage: (message: Received) => void, onEnd: () => void) {
     this.#socket = socket
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => {
       const lines = (this.#rest + text).split('\n')
       this.#rest = lines.pop() as string
       if (this.#rest.length > LONGEST_LINE) socket.destroy()
-      for (const line of lines) onMessage(JSON.parse(line) as Received)
+      for (const line of lines) {
+        const message = read(parse(line))
+        if (message === undefined) socket.destroy()
+        else if (!socket.destroyed) onMessage(message)
+      }
     })
     // The end says all: the other process has gone.
     socket.on('error', () => {})
@@ -51,5 +58,13 @@ export class LineChannel<Sent, Received> {
 
   close (): void {
     this.#socket.destroy()
+  }
+}
+
+function parse (line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
   }
 }

@@ -2,36 +2,45 @@
 const FIRST_DELAY = 100
 const LONGEST_DELAY = 30_000
 
-/** ms for which a worker must have served for its end not to count as one of a row. */
-const HEALTHY_AFTER = 30_000
+/** ms for which a worker must have served for its place to be filled without a pause. */
+const LIVED_AFTER = 1_000
 
-/** Ends in a row from which it is called a crash loop. */
+/** Ends within the window from which they are called a crash loop. */
 const LOOP_AFTER = 5
+/** ms. */
+const LOOP_WINDOW = 30_000
 
 /**
- * How long to wait before a worker is started in the place of one that ended by itself: not at all the first time, then
- * 100, 200, 400 ... 30,000 ms, each shortened by up to a quarter at random, so that several do not come back at once.
+ * How long to wait before a place is filled again: not at all when its worker had served, or the first time; then 100,
+ * 200, 400 ... 30,000 ms, each shortened by up to a quarter at random, so that several do not come back at once.
  */
 export class RespawnBackoff {
-  #inARow = 0
+  readonly #inARow = new Map<number, number>()
+  #ends: number[] = []
 
-  /** Whether workers end again and again without having served for long. */
+  /** Whether workers have ended again and again of late. */
   get isLooping (): boolean {
-    return this.#inARow >= LOOP_AFTER
+    const since = performance.now() - LOOP_WINDOW
+    this.#ends = this.#ends.filter(end => end > since)
+    return this.#ends.length >= LOOP_AFTER
   }
 
   /**
-   * @param served ms for which the worker that ended had served
+   * @param slot whose place is to be filled
+   * @param served ms for which the worker that ended had served; 0 for one that did not come to
    * @returns ms to wait
    */
-  next (served: number): number {
-    this.#inARow = served >= HEALTHY_AFTER ? 1 : this.#inARow + 1
-    if (this.#inARow === 1) return 0
-    const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (this.#inARow - 2))
+  next (slot: number, served: number): number {
+    this.#ends.push(performance.now())
+    const inARow = served >= LIVED_AFTER ? 1 : (this.#inARow.get(slot) ?? 0) + 1
+    this.#inARow.set(slot, inARow)
+    if (inARow === 1) return 0
+    const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (inARow - 2))
     return Math.round(delay * (1 - Math.random() / 4))
   }
 
   reset (): void {
-    this.#inARow = 0
+    this.#inARow.clear()
+    this.#ends = []
   }
 }

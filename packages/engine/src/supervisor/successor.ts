@@ -32,7 +32,7 @@ const TERMINATION_GRACE = 3_000
  * @throws `FST_KEEP_ENGINE_RESTART_FAILED`
  */
 export async function startSuccessor (options: SuccessorOptions): Promise<number> {
-  const { child, channel } = spawnSuccessor(options)
+  const { child, channel } = await spawnSuccessor(options)
   const settled = new AbortController()
   try {
     return await Promise.race([
@@ -49,7 +49,7 @@ export async function startSuccessor (options: SuccessorOptions): Promise<number
   }
 }
 
-function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): { child: ChildProcess, channel: Readable } {
+async function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): Promise<{ child: ChildProcess, channel: Readable }> {
   const stdio: Array<number | 'inherit' | 'pipe'> = ['inherit', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const handed = sockets.map(socket => ({ ...socket, fd: pass(socket.fd) }))
@@ -69,6 +69,10 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
     env: withNote({ ...sameEnvironment(process.env), ...notifyVariables() }, HANDOVER_NOTE, note),
     stdio,
   })
+  // Of one that the system does not start, e.g. for want of descriptors, Node tells in the next turn.
+  const failure = once(child, 'error').then(([error]) => error as Error)
+  failure.catch(() => {})
+  if (child.pid === undefined) throw new RestartFailed(`the successor could not be started: ${(await failure).message}`)
   child.unref()
   return { child, channel: child.stdio[channel] as Readable }
 }

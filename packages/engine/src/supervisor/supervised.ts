@@ -12,6 +12,9 @@ import { WORKER_NOTE, type SupervisorMessage, type WorkerMessage, type WorkerNot
 /** ms between two signs of life. */
 export const BEAT_INTERVAL = 1_000
 
+/** ms between SIGTERM and SIGKILL for a worker that has lost its supervisor before it served. */
+const LAST_WORDS = 5_000
+
 /** The supervisor of this process, as this one sees it. There is none in a process that was started in any other way. */
 export class Supervised {
   readonly note: WorkerNote
@@ -25,7 +28,7 @@ export class Supervised {
   constructor (note: WorkerNote) {
     this.note = note
     this.secrets = new Promise(_resolve => { this.#takeSecrets = _resolve })
-    this.#channel = new LineChannel(new Socket({ fd: note.channel }), message => this.#receive(message), () => this.#supervisorGone())
+    this.#channel = new LineChannel(new Socket({ fd: note.channel }), value => value as SupervisorMessage | undefined, message => this.#receive(message), () => this.#supervisorGone())
     this.peers = new Peers(message => this.#channel.offer(message))
   }
 
@@ -62,6 +65,9 @@ export class Supervised {
         return this.peers.receive(message)
       case 'retire':
         engine?.server.handOver()
+        engine?.exit().catch(() => {})
+        return
+      case 'stop':
         // Its failure is for those who wait for the exit.
         engine?.exit().catch(() => {})
         return
@@ -77,10 +83,17 @@ export class Supervised {
 
   /** Nobody would start another process in this one's place, nor end it: what is under way is finished. */
   #supervisorGone (): void {
-    if (this.#engine?.state !== 'STARTED') return
+    if (this.#engine === undefined) return endBySignals()
+    if (this.#engine.state !== 'STARTED') return
     this.#engine.log('The supervisor has ended, so this worker drains and exits', 'error', undefined, 'FST_KEEP_ENGINE_SUPERVISOR_GONE')
     this.#engine.exit().catch(() => {})
   }
+}
+
+/** For a process that has not come to serve, and nobody waits for any more. */
+function endBySignals (): void {
+  process.kill(process.pid, 'SIGTERM')
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_WORDS).unref()
 }
 
 function statsOf ({ server }: Engine, eventLoopDelay: number): WorkerStats {
@@ -96,8 +109,17 @@ function sharedSupervised (): Supervised | undefined {
   const holder = globalThis as { [key: symbol]: Supervised | undefined }
   if (key in holder) return holder[key]
   const note = takeNote<WorkerNote>(WORKER_NOTE)
-  holder[key] = note === undefined ? undefined : new Supervised(note)
+  holder[key] = note === undefined ? undefined : supervisedBy(note)
   return holder[key]
+}
+
+function supervisedBy (note: WorkerNote): Supervised | undefined {
+  try {
+    return new Supervised(note)
+  } catch {
+    // Its descriptors are not there: a note that was left over.
+    return undefined
+  }
 }
 
 /**

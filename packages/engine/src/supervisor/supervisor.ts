@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { arrayOf, integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
@@ -10,6 +10,7 @@ import { giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
 import type { SignalMap } from '../plugins/signal-handler.js'
 import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
+import { readSecrets } from './secrets.js'
 import { WorkerProcess } from './worker-process.js'
 import { Workers, type RecycleOptions, type WorkerStatus } from './workers.js'
 
@@ -122,7 +123,9 @@ export class Supervisor {
     const { listen = {}, ...others } = options
     checkOptions({ ...others, program: options.program ?? null }, SUPERVISOR_RULES)
     this.#engine = engine
-    this.#options = options
+    // The working directory may change before they are used.
+    const absolute = (paths: readonly string[] = []): string[] => paths.map(path => resolve(path))
+    this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), secrets: absolute(options.secrets) }
     this.#sockets = engine.server.hold(listen, () => this.#workers.status.reduce((sum, { connections }) => sum + connections, 0))
     this.#workers = this.#makeWorkers()
     this.#unit = new Unit(engine, 'Supervisor', {
@@ -145,8 +148,12 @@ export class Supervisor {
 
   /** The file of each secret is read again first, so that new workers get new keys. */
   async reload (): Promise<void> {
+    const before = this.#secrets
     this.#readSecrets()
-    await this.#workers.reload()
+    await this.#workers.reload().catch((error: unknown) => {
+      this.#secrets = before
+      throw error
+    })
     this.#engine.log(`All ${this.#workers.target} workers are new`)
   }
 
@@ -170,20 +177,15 @@ export class Supervisor {
     try {
       accessSync(program, constants.R_OK)
     } catch (cause) {
-      throw new SupervisorRefused(`the program ${resolve(program)} cannot be read: ${(cause as Error).message}`, { cause })
+      throw new SupervisorRefused(`the program ${program} cannot be read: ${(cause as Error).message}`, { cause })
     }
     this.#target = user === undefined ? undefined : resolveTarget(user, group)
+    if (this.#target?.identity !== undefined) assertNothingRunsBefore(this.#options.execArgv ?? [], process.env.NODE_OPTIONS ?? '')
     this.#readSecrets()
   }
 
   #readSecrets (): void {
-    for (const path of this.#options.secrets ?? []) {
-      try {
-        this.#secrets[resolve(path)] = readFileSync(path).toString('base64')
-      } catch (cause) {
-        throw new SupervisorRefused(`the secret ${path} cannot be read: ${(cause as Error).message}`, { cause })
-      }
-    }
+    this.#secrets = readSecrets(this.#options.secrets ?? [], this.#target?.identity !== undefined)
   }
 
   #giveFiles (): void {
@@ -219,7 +221,7 @@ export class Supervisor {
   #spawn (slot: number, generation: number): WorkerProcess {
     const { program, args = [], execArgv = [], umask, readyTimeout = 60_000 } = this.#options
     return new WorkerProcess(slot, generation, {
-      program: resolve(program),
+      program,
       args,
       execArgv,
       sockets: this.#sockets.handed.map(socket => ({ ...socket, activation: socket.activation ?? '' })),
@@ -229,4 +231,14 @@ export class Supervisor {
       timeout: readyTimeout,
     })
   }
+}
+
+/** What Node loads before the module in which a worker gives its privileges up. */
+const LOADED_BEFORE = /^(-r|--require|--loader|--experimental-loader)(=|$)/
+
+function assertNothingRunsBefore (execArgv: readonly string[], nodeOptions: string): void {
+  const early = execArgv.find(flag => LOADED_BEFORE.test(flag.replaceAll('_', '-')))
+  if (early !== undefined) throw new SupervisorRefused(`execArgv: ${early} would run code as root in each worker before it becomes another user; use --import`)
+  const inherited = nodeOptions.split(/\s+/).find(flag => LOADED_BEFORE.test(flag.replaceAll('_', '-')) || flag.startsWith('--import'))
+  if (inherited !== undefined) throw new SupervisorRefused(`NODE_OPTIONS: ${inherited} would run code as root in each worker before it becomes another user; put it into execArgv as --import`)
 }

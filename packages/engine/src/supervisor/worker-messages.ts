@@ -39,6 +39,8 @@ export type SupervisorMessage =
   | { readonly type: 'secrets', readonly secrets: Readonly<Record<string, string>> }
   /** Another worker serves in its place: drain for as long as clients were promised, and exit. */
   | { readonly type: 'retire' }
+  /** Drain and exit. */
+  | { readonly type: 'stop' }
   /** The deadline of the drain that is under way has come. */
   | { readonly type: 'hurry' }
   | { readonly type: 'graceful' }

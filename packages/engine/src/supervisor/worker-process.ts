@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { PassThrough, type Duplex } from 'node:stream'
 import { WorkerFailed } from '../errors.js'
 import { ExitCode } from '../exit-codes.js'
 import { sameEnvironment } from '../plugins/same-program.js'
@@ -9,6 +9,7 @@ import type { Target } from '../plugins/become-user.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import { withNote } from './environment-note.js'
 import { LineChannel } from './line-channel.js'
+import { readWorkerMessage } from './read-worker-message.js'
 import { WORKER_NOTE, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
 
 /** What every worker is started with. */
@@ -34,10 +35,16 @@ export interface WorkerEnd {
   readonly signal: NodeJS.Signals | null
 }
 
-const BECOME_WORKER = fileURLToPath(new URL('become-worker.js', import.meta.url))
+const BECOME_WORKER = new URL('become-worker.js', import.meta.url).href
 
 /** ms beyond the longest drain for a worker that retires to end by itself. */
 const RETIREMENT_GRACE = 5_000
+
+/** ms between the end of the channel and that of the process. */
+const CHANNEL_GRACE = 1_000
+
+/** ms for a worker to read again what it can. */
+const GRACEFUL_TIMEOUT = 30_000
 
 /** ms between SIGTERM and SIGKILL for one that does not serve yet. */
 const STARTING_GRACE = 3_000
@@ -70,7 +77,7 @@ export class WorkerProcess {
     this.generation = generation
     const { child, channel } = spawnWorker(slot, start)
     this.#child = child
-    this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, message => this.#receive(message), () => {}).unref()
+    this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, readWorkerMessage, message => this.#receive(message), () => this.#left()).unref()
     this.#channel.send({ type: 'secrets', secrets: start.secrets })
     this.ended = endOf(child).finally(() => {
       this.#state = 'ended'
@@ -105,7 +112,13 @@ export class WorkerProcess {
   graceful (): Promise<string | undefined> {
     if (this.#state !== 'ready') return Promise.resolve(undefined)
     this.#channel.send({ type: 'graceful' })
-    return new Promise(resolve => { this.#gracefulAnswer = resolve })
+    return new Promise(resolve => {
+      const timer = setTimeout(() => resolve(`no answer within ${GRACEFUL_TIMEOUT} ms`), GRACEFUL_TIMEOUT)
+      this.#gracefulAnswer = failure => {
+        clearTimeout(timer)
+        resolve(failure)
+      }
+    })
   }
 
   /** What it still drains is cut. By the channel, for two signals in a row may count as one. */
@@ -116,8 +129,13 @@ export class WorkerProcess {
   /** Has it drain and exit. */
   terminate (): void {
     if (this.#state === 'ended') return
-    if (this.#state !== 'starting') this.#state = 'retiring'
-    this.#child.kill('SIGTERM')
+    if (this.#state === 'starting') {
+      this.#child.kill('SIGTERM')
+    } else {
+      this.#state = 'retiring'
+      // Not by a signal: one that went to the whole group may have come already, and the second one cuts.
+      this.#channel.send({ type: 'stop' })
+    }
   }
 
   kill (): void {
@@ -132,7 +150,7 @@ export class WorkerProcess {
   }
 
   tell (message: PeerMessage): void {
-    if (this.#state === 'ready') this.#channel.offer(message)
+    if (this.#state === 'ready' || this.#state === 'retiring') this.#channel.offer(message)
   }
 
   async #becomeReady (timeout: number): Promise<void> {
@@ -177,6 +195,11 @@ export class WorkerProcess {
     }
   }
 
+  /** A worker that closes the channel, or says what no worker can say, is not under control any more. */
+  #left (): void {
+    if (this.#state === 'ready' || this.#state === 'starting') this.#killAfter(CHANNEL_GRACE)
+  }
+
   #killAfter (ms: number): void {
     const timer = setTimeout(() => this.kill(), ms)
     this.ended.then(() => clearTimeout(timer), () => {})
@@ -187,7 +210,7 @@ export class WorkerProcess {
   }
 }
 
-function spawnWorker (slot: number, { program, args, execArgv, sockets, target, umask }: WorkerStart): { child: ChildProcess, channel: Socket } {
+function spawnWorker (slot: number, { program, args, execArgv, sockets, target, umask }: WorkerStart): { child: ChildProcess, channel: Duplex } {
   const stdio: Array<number | 'inherit' | 'pipe'> = ['ignore' as 'inherit', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const channel = pass('pipe')
@@ -204,7 +227,8 @@ function spawnWorker (slot: number, { program, args, execArgv, sockets, target, 
     env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
     stdio,
   })
-  return { child, channel: child.stdio[channel] as Socket }
+  // Of one that the system did not start, e.g. for want of descriptors, Node leaves the streams out.
+  return { child, channel: child.pid === undefined ? new PassThrough() : child.stdio[channel] as Socket }
 }
 
 async function endOf (child: ChildProcess): Promise<WorkerEnd> {

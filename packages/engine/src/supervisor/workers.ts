@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { LogLevel } from '../bus/channels.js'
 import { ReloadFailed, WorkersNotStopped } from '../errors.js'
 import { RespawnBackoff } from './respawn-backoff.js'
@@ -35,6 +34,9 @@ type Log = (message: string, level?: LogLevel, code?: string) => void
 /** ms between two looks for workers that are blocked or have had their time. */
 const WATCH_INTERVAL = 1_000
 
+/** ms without recycling after a new worker has failed. */
+const RECYCLING_PAUSE = 60_000
+
 /** Older generations that may drain while a reload begins to retire another one. */
 const OLDER_GENERATIONS = 1
 
@@ -53,6 +55,8 @@ export class Workers {
   readonly #present = new Set<WorkerProcess>()
   readonly #retired = new Set<WorkerProcess>()
   readonly #backoff = new RespawnBackoff()
+  /** Places that wait to be filled again. */
+  readonly #vacant = new Set<number>()
   readonly #leases = new WeakMap<WorkerProcess, number>()
   readonly #stop = new AbortController()
   #target = 0
@@ -60,6 +64,8 @@ export class Workers {
   #operation: Promise<unknown> = Promise.resolve()
   #watch: NodeJS.Timeout | undefined
   #lastLook = 0
+  #isServing = false
+  #noRecyclingBefore = 0
 
   constructor (spawn: (slot: number, generation: number) => WorkerProcess, options: WorkersOptions, log: Log) {
     this.#spawn = spawn
@@ -101,6 +107,7 @@ export class Workers {
       await Promise.all([...this.#present].map(worker => worker.end()))
       throw error
     }
+    this.#isServing = true
     this.#lastLook = performance.now()
     this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL).unref()
   }
@@ -122,7 +129,7 @@ export class Workers {
           await this.#replace(worker)
         } catch (error) {
           if (index === 0) this.#generation--
-          throw new ReloadFailed(index === 0 ? 'the present workers go on serving' : `${index} of ${old.length} workers are new, the others go on serving`, (error as Error).message, { cause: error })
+          throw new ReloadFailed(index === 0 && this.#present.has(worker) ? 'the present workers go on serving' : `${index} of ${old.length} workers are new, the others go on serving`, (error as Error).message, { cause: error })
         }
       }
       this.#backoff.reset()
@@ -166,7 +173,8 @@ export class Workers {
     clearInterval(this.#watch)
     const workers = [...this.#present, ...this.#retired]
     for (const worker of workers) {
-      if (isHandedOver) worker.retire()
+      if (worker.servesSince === 0) worker.end().catch(() => {})
+      else if (isHandedOver) worker.retire()
       else worker.terminate()
     }
     let killing: NodeJS.Timeout | undefined
@@ -179,7 +187,7 @@ export class Workers {
     const ends = await Promise.all(workers.map(async worker => ({ worker, ...await worker.ended })))
     clearTimeout(killing)
     deadline.removeEventListener('abort', hurry)
-    const unclean = ends.filter(({ code, signal }) => signal !== null || (code !== 0 && code !== null))
+    const unclean = ends.filter(({ worker, code, signal }) => worker.servesSince !== 0 && (signal !== null || code !== 0))
     if (unclean.length > 0) throw new WorkersNotStopped(unclean.map(({ worker: { slot, pid }, code, signal }) => `worker ${slot} (${pid}) ended with ${signal ?? `code ${code}`}`).join('; '))
   }
 
@@ -191,14 +199,19 @@ export class Workers {
     this.#leases.set(worker, 0.8 + Math.random() * 0.4)
     worker.ready.then(
       () => this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info'),
-      () => this.#present.delete(worker)
+      (error: Error) => {
+        if (this.#present.delete(worker) && this.#isServing) {
+          this.#log(error.message, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED')
+          this.#fill(slot, 0)
+        }
+      }
     )
     worker.ended.then(end => this.#ended(worker, end.signal ?? `code ${end.code}`), () => {})
     return worker
   }
 
   #freeSlot (): number {
-    const taken = new Set([...this.#present].map(({ slot }) => slot))
+    const taken = new Set([...[...this.#present].map(({ slot }) => slot), ...this.#vacant])
     let slot = 1
     while (taken.has(slot)) slot++
     return slot
@@ -221,29 +234,24 @@ export class Workers {
       if (how !== 'code 0') this.#log(`Worker ${worker.slot} (${worker.pid}), which had been replaced, ended with ${how}`, 'warn', 'FST_KEEP_ENGINE_WORKER_ENDED')
       return
     }
-    // One that never came to serve is the business of whoever has started it.
-    if (!this.#present.delete(worker) || worker.servesSince === 0 || this.#stop.signal.aborted) return
+    // One that never came to serve was told of by its `ready`.
+    if (worker.servesSince === 0 || !this.#present.delete(worker) || this.#stop.signal.aborted) return
     this.#log(`Worker ${worker.slot} (${worker.pid}) ended with ${how}`, 'error', 'FST_KEEP_ENGINE_WORKER_ENDED')
-    this.#respawn(worker.slot, performance.now() - worker.servesSince).catch(() => {})
+    this.#fill(worker.slot, performance.now() - worker.servesSince)
   }
 
-  async #respawn (slot: number, served: number): Promise<void> {
-    while (this.#present.size < this.#target) {
-      const wasLooping = this.isLooping
-      const pause = this.#backoff.next(served)
-      if (this.isLooping && !wasLooping) this.#log('Workers end again and again soon after their start: see why the last ones ended', 'fatal', 'FST_KEEP_ENGINE_CRASH_LOOP')
-      if (pause > 0) {
-        this.#log(`Worker ${slot} is started again in ${pause} ms`, 'warn')
-        await delay(pause, undefined, { signal: this.#stop.signal, ref: false })
-      }
-      if (this.#stop.signal.aborted || this.#present.size >= this.#target) return
-      try {
-        return await this.#add(slot).ready
-      } catch (error) {
-        this.#log((error as Error).message, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED')
-        served = 0
-      }
-    }
+  /** There are always as many as are wanted, whatever becomes of the one that is to fill the place. */
+  #fill (slot: number, served: number): void {
+    if (this.#stop.signal.aborted || this.#vacant.has(slot) || this.#present.size + this.#vacant.size >= this.#target) return
+    this.#vacant.add(slot)
+    const wasLooping = this.isLooping
+    const pause = this.#backoff.next(slot, served)
+    if (this.isLooping && !wasLooping) this.#log('Workers end again and again: see why the last ones ended', 'fatal', 'FST_KEEP_ENGINE_CRASH_LOOP')
+    if (pause > 0) this.#log(`Worker ${slot} is started again in ${pause} ms`, 'warn')
+    setTimeout(() => {
+      this.#vacant.delete(slot)
+      if (!this.#stop.signal.aborted && this.#present.size < this.#target) this.#add(slot)
+    }, pause).unref()
   }
 
   #look (): void {
@@ -257,16 +265,23 @@ export class Workers {
       this.#log(`Worker ${worker.slot} (${worker.pid}) has given no sign of life for ${Math.round(now - worker.lastBeat)} ms: its event loop is blocked; it is killed`, 'error', 'FST_KEEP_ENGINE_WORKER_BLOCKED')
       worker.kill()
     }
-    const worker = [...this.#present].find(worker => worker.state === 'ready' && this.#hasHadItsTime(worker, now))
-    if (worker === undefined || this.#isRecycling) return
+    const worker = [...this.#present].find(worker => worker.state === 'ready' && !this.#isDraining(worker.slot) && this.#hasHadItsTime(worker, now))
+    if (worker === undefined || this.#isRecycling || now < this.#noRecyclingBefore) return
     this.#isRecycling = true
     this.#log(`Worker ${worker.slot} (${worker.pid}) has had its time and is replaced`)
     this.#inTurn(async () => { if (this.#present.has(worker)) await this.#replace(worker) })
-      .catch((error: Error) => this.#log(`It stays, because the new one failed: ${error.message}`, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED'))
+      .catch(() => {
+        this.#noRecyclingBefore = performance.now() + RECYCLING_PAUSE
+        this.#log(`Worker ${worker.slot} (${worker.pid}) stays, because the new one failed`, 'warn')
+      })
       .finally(() => { this.#isRecycling = false })
   }
 
   #isRecycling = false
+
+  #isDraining (slot: number): boolean {
+    return [...this.#retired].some(retired => retired.slot === slot)
+  }
 
   #hasHadItsTime (worker: WorkerProcess, now: number): boolean {
     const { requests = Infinity, age = Infinity, memory = Infinity } = this.#options.recycle
