@@ -5,7 +5,9 @@ import type { Listener, SubscribeOptions } from './bus/channel.js'
 import type { Channels } from './bus/channels.js'
 import { describeConfig, type DescribedOption } from './config/describe.js'
 import type { EffectiveOption } from './config/resolve.js'
+import { addEngineStatus, type EngineStatus, type SupervisorControl } from './engine-status.js'
 import { Server, type ServerDrainOptions, type ServerPriorities } from './server/server.js'
+import { StatusBoard, type StatusReader } from './status-board.js'
 import { Handover } from './supervisor/handover.js'
 
 export interface EngineOptions {
@@ -40,8 +42,11 @@ export class Engine extends Bus {
   readonly server: Server
   /** The options in force, as {@link loadConfig} told them; empty for an engine that was made in code alone. */
   effective: readonly EffectiveOption[] = []
+  /** The workers, of a process that supervises some. */
+  supervisor: SupervisorControl | undefined
   /** What a restart in place hands over, besides the sockets. */
   readonly handover: Handover
+  readonly #status = new StatusBoard()
   #tick: (() => void) | undefined
 
   constructor (options: EngineOptions = {}) {
@@ -50,6 +55,7 @@ export class Engine extends Bus {
     checkOptions(others, ENGINE_RULES)
     this.server = new Server(this, options.drain, serverPriorities)
     this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
+    addEngineStatus(this)
   }
 
   /** Aborts when the drain begins: streams and server-sent events should end then. */
@@ -96,6 +102,21 @@ export class Engine extends Bus {
   /** The options in force, each with where it comes from; secrets are redacted. */
   describe (): DescribedOption[] {
     return describeConfig(this.effective)
+  }
+
+  /**
+   * Adds something to what {@link status} tells, e.g. when certificates expire.
+   *
+   * @returns a function that takes it away again
+   * @example engine.addStatus('queue', () => ({ waiting: queue.length }))
+   */
+  addStatus (name: string, read: StatusReader): () => void {
+    return this.#status.add(name, read)
+  }
+
+  /** What the service says of itself now; it takes 100 ms, for which the event loop is watched. */
+  async status (): Promise<EngineStatus> {
+    return await this.#status.read() as unknown as EngineStatus
   }
 
   override async start (): Promise<void> {

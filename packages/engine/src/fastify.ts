@@ -5,6 +5,7 @@ import { joinLife } from './app-life.js'
 import type { LogEntry } from './bus/channels.js'
 import { loadConfig, type ConfigControl } from './config/load-config.js'
 import { OPTIONS, rulesOf, type ConfigOptions } from './config/options.js'
+import { countRequests } from './engine-status.js'
 import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
 import { Autoreloader } from './plugins/autoreloader.js'
@@ -15,6 +16,8 @@ import { DropPrivileges } from './plugins/drop-privileges.js'
 import { PIDFile } from './plugins/pid-file.js'
 import { SignalHandler } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
+import { defaultControlSocket } from './supervisor/control-protocol.js'
+import { ControlSocket } from './supervisor/control-socket.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -80,16 +83,18 @@ function join (app: FastifyInstance, engine: Engine, { port, host, path, mode, s
   app.decorate('engine', engine)
   engine.subscribe('log', entry => writeTo(app, entry))
   subscribeLogDestination(app, engine)
+  countRequests(engine, app.server)
   joinLife(app, engine, served)
 }
 
 function subscribePlugins (engine: Engine, config: ConfigOptions): void {
-  const { signals, crash, autoreload, daemon, pidFile, user, group, umask, logFiles, mustRead } = config
+  const { signals, crash, autoreload, daemon, pidFile, controlSocket = defaultControlSocket(pidFile), user, group, umask, logFiles, mustRead } = config
   if (signals !== false) new SignalHandler(engine, typeof signals === 'object' ? signals : {}).subscribe()
   if (crash !== false) new CrashPolicy(engine, typeof crash === 'object' ? crash : {}).subscribe()
   if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
   if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
   if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
+  if (controlSocket !== undefined && controlSocket !== false) new ControlSocket(engine, controlSocket).subscribe()
   if (user !== undefined) {
     const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
     new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()

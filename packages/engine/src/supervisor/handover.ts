@@ -10,6 +10,8 @@ export interface HandedPart {
   readonly fd: number | undefined
   /** A successor that may have taken it has ended: it is this process's again. */
   takeBack (): unknown
+  /** A successor has it, and serves. */
+  handedOver? (): void
 }
 
 /** ms beyond the longest drain for an older process to end. */
@@ -110,13 +112,15 @@ export class Handover {
   async #start (signal: AbortSignal): Promise<number> {
     const parts = [...this.#parts].filter((entry): entry is [string, HandedPart & { fd: number }] => entry[1].fd !== undefined)
     try {
-      return await startSuccessor({
+      const pid = await startSuccessor({
         sockets: this.#engine.server.sockets,
         descriptors: Object.fromEntries(parts.map(([name, { fd }]) => [name, fd])),
         draining: predecessor?.draining ?? [],
         timeout: this.#timeout,
         signal,
       })
+      for (const [, part] of parts) part.handedOver?.()
+      return pid
     } catch (error) {
       for (const [name, part] of parts) await this.#takeBack(name, part)
       throw error
