@@ -1,0 +1,68 @@
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Test } from 'tap'
+import { Child, plainEnvironment } from '../child.js'
+
+export const CLI = fileURLToPath(new URL('../../packages/fastkeep/dist/cli.js', import.meta.url))
+
+const fixtures = fileURLToPath(new URL('fixtures', import.meta.url))
+const modules = fileURLToPath(new URL('../../node_modules', import.meta.url))
+
+interface Options {
+  env?: NodeJS.ProcessEnv
+  /** Options of Node itself. */
+  nodeArgs?: readonly string[]
+}
+
+/** A user's project in a directory of its own, and the command in it. */
+export class Project {
+  readonly directory: string
+  readonly pidFile: string
+  readonly #test: Test
+
+  constructor (t: Test) {
+    this.#test = t
+    this.directory = mkdtempSync(join(tmpdir(), 'project-'))
+    chmodSync(this.directory, 0o755)
+    cpSync(fixtures, this.directory, { recursive: true })
+    symlinkSync(modules, join(this.directory, 'node_modules'))
+    this.pidFile = this.path('app.pid')
+    t.teardown(() => {
+      this.#endService()
+      rmSync(this.directory, { recursive: true, force: true })
+    })
+  }
+
+  path (name: string): string {
+    return join(this.directory, name)
+  }
+
+  /** Begins a command. */
+  begin (args: readonly string[], { env = {}, nodeArgs = [] }: Options = {}): Child {
+    return new Child(this.#test, process.execPath, [...nodeArgs, CLI, ...args], { cwd: this.directory, env: { ...plainEnvironment(), NODE_NO_WARNINGS: '1', ...env } })
+  }
+
+  /** Runs a command to its end. */
+  async run (args: readonly string[], options?: Options): Promise<{ code: number | null, output: string }> {
+    const child = this.begin(args, options)
+    const { code } = await child.ended
+    return { code, output: child.output }
+  }
+
+  /** A service in the foreground. */
+  async start (app: string, args: readonly string[] = [], options?: Options): Promise<{ child: Child, url: string }> {
+    const child = this.begin(['start', app, '--pid-file', this.pidFile, '--drain-restart-idle-window', '50', ...args], options)
+    const [, url] = await child.match(/Serving on (http:[^"\s]+)/) as unknown as [string, string]
+    return { child, url }
+  }
+
+  #endService (): void {
+    try {
+      process.kill(Number(readFileSync(this.pidFile, 'utf8')), 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
+  }
+}
