@@ -2,7 +2,9 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Test } from 'tap'
+import { requestControl, type EngineStatus } from '@fastkeep/engine'
 import { Child, plainEnvironment } from '../child.js'
 
 export const CLI = fileURLToPath(new URL('../../packages/fastkeep/dist/cli.js', import.meta.url))
@@ -56,6 +58,18 @@ export class Project {
     const child = this.begin(['start', app, '--pid-file', this.pidFile, '--drain-restart-idle-window', '50', ...args], options)
     const [, url] = await child.match(/Serving on (http:[^"\s]+)/) as unknown as [string, string]
     return { child, url }
+  }
+
+  /** What a service says of itself once it serves. An app without a logger writes nothing. */
+  async serving (child: Child): Promise<EngineStatus> {
+    const end = { hasCome: false }
+    child.exited.then(() => { end.hasCome = true }, () => {})
+    for (;;) {
+      const status = await requestControl(`${this.pidFile}.sock`, 'status').catch(() => undefined) as EngineStatus | undefined
+      if (status?.state === 'STARTED') return status
+      if (end.hasCome) throw new Error(`it ended:\n${child.output}`)
+      await delay(20)
+    }
   }
 
   #endService (): void {

@@ -15,22 +15,10 @@ for (const app of ['plugin.mjs', 'plugin.cjs', 'wrapped.mjs', 'instance.mjs', 'i
     const project = new Project(t)
     const socket = project.path('http.sock')
     const child = project.begin(['start', app, '--socket', socket, '--pid-file', project.pidFile])
-    const told = await untilServing(project)
-    t.same(told.urls, [`unix:${socket}`])
-    const { output } = await project.run(['status', '--pid-file', project.pidFile, '--json'])
-    t.equal((JSON.parse(output) as { pid: number }).pid, child.pid)
+    t.match(await project.serving(child), { state: 'STARTED', pid: child.pid, urls: [`unix:${socket}`] })
     child.kill('SIGTERM')
     t.same(await child.ended, { code: 0, signal: null })
   })
-}
-
-/** An app with its own logger need not say that it serves; its control socket does. */
-async function untilServing (project: Project): Promise<{ urls: string[] }> {
-  for (;;) {
-    const { code, output } = await project.run(['status', '--pid-file', project.pidFile, '--json'])
-    const status = JSON.parse(output) as { state?: string, urls: string[] }
-    if (code === 0 && status.state === 'STARTED') return status
-  }
 }
 
 test('a plugin gets an instance with its own options, the limits of the engine, and the engine registered', async t => {
@@ -49,12 +37,7 @@ test('an app with an engine of its own keeps it, with the flags and the file as 
   const project = new Project(t)
   writeFileSync(project.path('fastkeep.config.json'), JSON.stringify({ pidFile: project.pidFile, logLevel: 'info', drain: { deadline: 4000 } }))
   const child = project.begin(['start', 'own-engine.mjs', '--port', '0', '--host', 'localhost'])
-  const { urls } = await (async () => {
-    for (;;) {
-      const { code, output } = await project.run(['status', '--json'])
-      if (code === 0) return JSON.parse(output) as { urls: string[] }
-    }
-  })()
+  const { urls } = await project.serving(child)
   t.ok(urls.some(url => url.startsWith('http://127.0.0.1:')))
   t.same(await json(urls[0] as string), { app: 'own-engine', drain: 50, variable: 'unset' })
   t.equal((await project.run(['stop'])).code, 0)
@@ -80,7 +63,7 @@ test('--log writes to a file, which graceful opens again, --log-level says from 
   const project = new Project(t)
   const log = project.path('app.log')
   const child = project.begin(['start', 'plugin.mjs', '--log', log, '--log-level', 'debug', '--pid-file', project.pidFile])
-  await untilServing(project)
+  await project.serving(child)
   t.equal(child.output, '')
   t.match(readFileSync(log, 'utf8'), 'Serving on')
   writeFileSync(project.path('moved.log'), '')
