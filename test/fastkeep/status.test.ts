@@ -7,7 +7,7 @@ import { needs } from '../programs.js'
 import { CLI, Project } from './project.js'
 
 const STATUS: EngineStatus = {
-  state: 'STARTED', pid: 12, uptime: 93_784, version: '0.1.0', node: 'v24.1.0', urls: ['https://127.0.0.1:8443'], connections: 3, requests: 40,
+  state: 'STARTED', pid: 12, uptime: 93_784_000, version: '0.1.0', node: 'v24.1.0', urls: ['https://127.0.0.1:8443'], connections: 3, requests: 40,
   memory: 104_857_600, eventLoopDelay: 1.2, pidFile: '/run/shop.pid',
 }
 
@@ -90,14 +90,14 @@ test('the page has workers, certificates and the drain where there are some', t 
     ...STATUS,
     draining: { connections: 12, left: 7_400 },
     certificates: [{ name: 'shop.example', expires: '2026-01-11T00:00:00Z' }, { name: 'old.example', expires: '2025-12-30T00:00:00Z' }],
-    workers: [{ id: 1, pid: 20, state: 'ready', generation: 3, uptime: 65, memory: 52_428_800, eventLoopDelay: 2, requests: 10, connections: 1 }, { id: 2, pid: 21, state: 'starting', generation: 4, uptime: 0 }],
+    workers: [{ slot: 1, pid: 20, state: 'ready', generation: 3, uptime: 65_000, memory: 52_428_800, eventLoopDelay: 2, requests: 10, connections: 1 }, { slot: 2, pid: 21, state: 'starting', generation: 4, uptime: 0, memory: 0, eventLoopDelay: 0, requests: 0, connections: 0 }],
   }, { now: Date.parse('2026-01-01T00:00:00Z') })
   t.match(page, 'draining     12 connections left, 8 s')
   t.match(page, 'certificate  shop.example: 10 days left')
   t.match(page, 'certificate  old.example: expired 2 days ago')
   t.match(page, `worker  pid  state     generation  uptime     memory  event loop  requests  connections
 1       20   ready     3           1 min 5 s  50 MiB  2 ms        10        1
-2       21   starting  4           0 s        -       -           -         -`)
+2       21   starting  4           0 s        0 MiB   0 ms        0         0`)
   t.end()
 })
 

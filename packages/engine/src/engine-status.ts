@@ -1,55 +1,41 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
-import type { Server as NetServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { State } from './bus/states.js'
 import type { Engine } from './engine.js'
+import { format } from './server/address.js'
+import type { SupervisorStatus } from './supervisor/supervisor.js'
+import type { WorkerStatus } from './supervisor/workers.js'
 
 /** What a service says of itself. Any part of it may add to it by `engine.addStatus()`. */
 export interface EngineStatus {
   readonly state: State
   readonly pid: number
-  /** s since the process started. */
+  /** ms since the process started. */
   readonly uptime: number
   /** Of `@fastkeep/engine`. */
   readonly version: string
   /** Of Node, e.g. `v24.1.0`. */
   readonly node: string
+  /** Of a supervisor, which does not know what its workers speak, the bare addresses. */
   readonly urls: readonly string[]
   /** Open connections, upgraded ones included. */
   readonly connections: number
-  /** Requests since the process started. */
-  readonly requests?: number
+  /** Requests since the process started; of a supervisor those of its present workers. */
+  readonly requests: number
   /** Bytes of resident memory. */
   readonly memory: number
   /** ms: the longest that a timer was late within the 100 ms before the answer. */
   readonly eventLoopDelay: number
   readonly pidFile?: string
   readonly controlSocket?: string
+  /** Of a supervised service. */
   readonly workers?: readonly WorkerStatus[]
+  readonly supervisor?: Omit<SupervisorStatus, 'workers'>
   readonly certificates?: ReadonlyArray<{ name: string, expires: string }>
   /** While draining: what is left, and ms until it is cut. */
   readonly draining?: { readonly connections: number, readonly left: number }
   readonly [part: string]: unknown
-}
-
-/** One worker of a supervised service; units as in {@link EngineStatus}. */
-export interface WorkerStatus {
-  readonly id: number
-  readonly pid: number
-  readonly state: string
-  readonly generation: number
-  readonly uptime: number
-  readonly memory?: number
-  readonly eventLoopDelay?: number
-  readonly requests?: number
-  readonly connections?: number
-}
-
-/** The workers of a service, as their supervisor knows them. */
-export interface SupervisorControl {
-  status (): { readonly workers: readonly WorkerStatus[] }
-  scale (count: number): Promise<void>
 }
 
 /** ms for which the event loop is watched when somebody asks: nothing runs for it at other times. */
@@ -57,8 +43,6 @@ const SAMPLE = 100
 const SAMPLE_INTERVAL = 10
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-
-const requestsOf = new WeakMap<Engine, { count: number }>()
 
 const drains = new WeakMap<object, { readonly connections: number, readonly left: number }>()
 
@@ -72,25 +56,29 @@ export function addEngineStatus (engine: Engine): void {
   const readers = {
     state: () => engine.state,
     pid: () => process.pid,
-    uptime: () => Math.round(process.uptime()),
+    uptime: () => Math.round(process.uptime() * 1_000),
     version: () => version,
     node: () => process.version,
-    urls: () => engine.server.urls,
+    urls: () => engine.supervisor === undefined ? engine.server.urls : engine.server.sockets.map(({ address }) => format(address)),
     connections: () => engine.server.connections,
-    requests: () => requestsOf.get(engine)?.count,
+    requests: () => engine.supervisor === undefined ? engine.server.requests : sumOf(engine.supervisor.status.workers),
     memory: () => process.memoryUsage.rss(),
     eventLoopDelay: () => measureEventLoopDelay(SAMPLE),
-    workers: () => engine.supervisor?.status().workers,
+    workers: () => engine.supervisor?.status.workers,
+    supervisor: () => supervisorOf(engine),
     draining: () => engine.state === 'STOPPING' ? drains.get(engine) : undefined,
   }
   for (const [name, read] of Object.entries(readers)) engine.addStatus(name, read)
 }
 
-/** Counts the requests of a server as the engine's. */
-export function countRequests (engine: Engine, server: NetServer): void {
-  const counter = requestsOf.get(engine) ?? { count: 0 }
-  requestsOf.set(engine, counter)
-  server.on('request', () => { counter.count++ })
+function sumOf (workers: readonly WorkerStatus[]): number {
+  return workers.reduce((sum, { requests }) => sum + requests, 0)
+}
+
+function supervisorOf ({ supervisor }: Engine): EngineStatus['supervisor'] {
+  if (supervisor === undefined) return undefined
+  const { workers: _workers, ...rest } = supervisor.status
+  return rest
 }
 
 async function measureEventLoopDelay (duration: number): Promise<number> {

@@ -5,10 +5,14 @@ import type { Listener, SubscribeOptions } from './bus/channel.js'
 import type { Channels } from './bus/channels.js'
 import { describeConfig, type DescribedOption } from './config/describe.js'
 import type { EffectiveOption } from './config/resolve.js'
-import { addEngineStatus, type EngineStatus, type SupervisorControl } from './engine-status.js'
+import { addEngineStatus, type EngineStatus } from './engine-status.js'
+import { IllegalTransition } from './errors.js'
 import { Server, type ServerDrainOptions, type ServerPriorities } from './server/server.js'
 import { StatusBoard, type StatusReader } from './status-board.js'
 import { Handover } from './supervisor/handover.js'
+import type { Peers } from './supervisor/peers.js'
+import { supervised } from './supervisor/supervised.js'
+import type { Supervisor } from './supervisor/supervisor.js'
 
 export interface EngineOptions {
   /** ms for which idle connections stay usable while draining, and after which the rest is cut. Default 5,000 and 25,000. */
@@ -42,11 +46,13 @@ export class Engine extends Bus {
   readonly server: Server
   /** The options in force, as {@link loadConfig} told them; empty for an engine that was made in code alone. */
   effective: readonly EffectiveOption[] = []
-  /** The workers, of a process that supervises some. */
-  supervisor: SupervisorControl | undefined
   /** What a restart in place hands over, besides the sockets. */
   readonly handover: Handover
   readonly #status = new StatusBoard()
+  /** What runs the workers of this process; none in a process that serves by itself. */
+  supervisor: Supervisor | undefined
+  /** In a worker: the other ones. */
+  readonly peers: Peers | undefined = supervised?.peers
   #tick: (() => void) | undefined
 
   constructor (options: EngineOptions = {}) {
@@ -123,8 +129,10 @@ export class Engine extends Bus {
     try {
       await super.start()
       this.handover.succeeded()
+      supervised?.serves(this)
     } catch (error) {
       this.handover.failed(error)
+      supervised?.failed(error)
       throw error
     }
   }
@@ -142,21 +150,23 @@ export class Engine extends Bus {
   /**
    * Replaces this process by a successor that runs the program as it is on disk now, with the same listening sockets:
    * no connection is refused, no request lost. Resolves when the successor serves; this process then drains and exits.
-   * A successor that fails changes nothing.
+   * A successor that fails changes nothing. In a supervisor only its workers are replaced, one after the other.
    *
    * @throws `FST_KEEP_ENGINE_RESTART_FAILED` with what the successor says; `FST_KEEP_ENGINE_ILLEGAL_TRANSITION` where
-   * the bus is not STARTED
+   * the bus is not STARTED; in a supervisor `FST_KEEP_ENGINE_RELOAD_FAILED`
    */
   async reload (): Promise<void> {
+    if (this.supervisor === undefined) return await this.restart()
+    if (this.state !== 'STARTED') throw new IllegalTransition('reload', this.state)
+    await this.supervisor.reload()
+  }
+
+  /** The same as {@link reload} in one process; a supervisor is replaced as well, with its workers. */
+  async restart (): Promise<void> {
     await this.handover.run()
     this.server.handOver()
     // Its failure is for those who wait for the exit.
     this.exit().catch(() => {})
-  }
-
-  /** In one process the same as {@link reload}. */
-  restart (): Promise<void> {
-    return this.reload()
   }
 
   override subscribe<C extends keyof Channels> (channel: C, listener: Listener<Channels[C]>, options?: SubscribeOptions): () => void

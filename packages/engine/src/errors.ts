@@ -41,6 +41,18 @@ export const InheritedDescriptorsInvalid = engineError('INHERITED_DESCRIPTORS', 
 /** A restart in place did not come about; the present process goes on serving. */
 export const RestartFailed = engineError('RESTART_FAILED', 'the restart failed, this process goes on serving: %s')
 
+/** A worker did not come to serve; where it ends the supervisor, with its own exit code. */
+export const WorkerFailed = engineError('WORKER_FAILED', '%s did not come to serve: %s')
+
+/** A supervisor cannot work here, or not with what it was given. */
+export const SupervisorRefused = engineError('SUPERVISOR_REFUSED', 'supervisor: %s', ExitCode.CONFIG)
+
+/** A rolling reload did not come about. */
+export const ReloadFailed = engineError('RELOAD_FAILED', 'the reload failed, %s: %s')
+
+/** Workers were killed, or did not end cleanly. */
+export const WorkersNotStopped = engineError('WORKERS_NOT_STOPPED', 'not all workers ended cleanly: %s')
+
 /** The drain deadline passed with requests still under way; they were cut. */
 export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', '%s cut %s: %s')
 

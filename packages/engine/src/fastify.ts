@@ -3,21 +3,16 @@ import type { FastifyInstance } from 'fastify'
 import { boolean, optionChecker, type Rule } from '@fastkeep/options'
 import { joinLife } from './app-life.js'
 import type { LogEntry } from './bus/channels.js'
+import { configureEngine } from './configure-engine.js'
 import { loadConfig, type ConfigControl } from './config/load-config.js'
 import { OPTIONS, rulesOf, type ConfigOptions } from './config/options.js'
-import { countRequests } from './engine-status.js'
 import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
-import { Autoreloader } from './plugins/autoreloader.js'
 import { subscribeLogDestination } from './log-destination.js'
-import { CrashPolicy } from './plugins/crash-policy.js'
-import { Daemonizer, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
-import { DropPrivileges } from './plugins/drop-privileges.js'
-import { PIDFile } from './plugins/pid-file.js'
-import { SignalHandler } from './plugins/signal-handler.js'
+import { launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
+import { type SignalMap } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
-import { defaultControlSocket } from './supervisor/control-protocol.js'
-import { ControlSocket } from './supervisor/control-socket.js'
+import { supervised } from './supervisor/supervised.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -68,11 +63,11 @@ async function enginePlugin (app: FastifyInstance, options: EnginePluginOptions)
   if (options.engine !== undefined) return join(app, options.engine, withoutOwn(options))
 
   const { options: config, effective } = await loadConfig(options)
-  if (config.daemon !== undefined && config.daemon !== false) await launch(app, config.daemon)
+  if (supervised === undefined && config.daemon !== undefined && config.daemon !== false) await launch(app, config.daemon)
   const { drain, restartTimeout } = config
   const engine = new Engine({ ...drain === undefined ? {} : { drain }, ...restartTimeout === undefined ? {} : { restartTimeout } })
   engine.effective = effective
-  subscribePlugins(engine, config)
+  configureEngine(engine, supervised === undefined ? config : ofWorker(config))
   join(app, engine, config)
 }
 
@@ -83,25 +78,17 @@ function join (app: FastifyInstance, engine: Engine, { port, host, path, mode, s
   app.decorate('engine', engine)
   engine.subscribe('log', entry => writeTo(app, entry))
   subscribeLogDestination(app, engine)
-  countRequests(engine, app.server)
   joinLife(app, engine, served)
 }
 
-function subscribePlugins (engine: Engine, config: ConfigOptions): void {
-  const { signals, crash, autoreload, daemon, pidFile, controlSocket = defaultControlSocket(pidFile), user, group, umask, logFiles, mustRead } = config
-  if (signals !== false) new SignalHandler(engine, typeof signals === 'object' ? signals : {}).subscribe()
-  if (crash !== false) new CrashPolicy(engine, typeof crash === 'object' ? crash : {}).subscribe()
-  if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
-  if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
-  if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
-  if (controlSocket !== undefined && controlSocket !== false) new ControlSocket(engine, controlSocket).subscribe()
-  if (user !== undefined) {
-    const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
-    new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()
-  } else if (group !== undefined || logFiles !== undefined || mustRead !== undefined) {
-    throw new RegistrationRefused('engine: the options "group", "logFiles" and "mustRead" say how privileges are dropped to a "user", and there is none')
-  } else if (umask !== undefined) {
-    engine.subscribe('start', () => { process.umask(umask) }, { priority: 77, name: 'umask' })
+/** What is one for all workers is the supervisor's: the daemon, the PID file, the change of user, and most signals. */
+function ofWorker ({ signals, crash, drain, restartTimeout }: ConfigOptions): ConfigOptions {
+  const own = typeof signals === 'object' ? signals : {}
+  return {
+    ...crash === undefined ? {} : { crash },
+    ...drain === undefined ? {} : { drain },
+    ...restartTimeout === undefined ? {} : { restartTimeout },
+    signals: signals === false ? false : { ...own, ...SIGNALS_OF_SUPERVISOR },
   }
 }
 
@@ -127,6 +114,9 @@ function assertPlace (app: FastifyInstance): void {
   if (app.hasDecorator('engine')) throw new RegistrationRefused('engine: this app has an engine already: register it once, at the root')
   if (Object.getPrototypeOf(app) !== Object.prototype) throw new RegistrationRefused('engine: register it at the root of the app, not inside a scope')
 }
+
+/** They come to every process of a terminal, and the supervisor says what follows. */
+const SIGNALS_OF_SUPERVISOR: SignalMap = { SIGINT: 'ignore', SIGHUP: 'ignore', SIGUSR1: 'ignore', SIGUSR2: 'ignore' }
 
 const OF_AN_APP = new Set(['engine', 'port', 'host', 'path', 'mode', 'socketName'])
 

@@ -54,12 +54,17 @@ async function instanceOf (path: string, options: CommandOptions): Promise<Insta
 async function registerEngine (app: FastifyInstance, path: string, { options, effective }: EngineConfiguration): Promise<void> {
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'config' && (Object.hasOwn(OPTIONS, name) || isGroup(name))))
   try {
-    await app.register(enginePlugin, { ...own, environment: false })
+    await app.register(enginePlugin, { ...own, ...givenLog(options), environment: false })
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'FST_ERR_INSTANCE_ALREADY_LISTENING' && (cause as { code?: string }).code !== 'AVV_ERR_ROOT_PLG_BOOTED') throw cause
     throw new AppRefused(path, 'the app has called ready() already: export it before that, or register the engine in it', { cause })
   }
   app.engine.effective = effective
+}
+
+/** The user must be able to open the log again later. */
+function givenLog ({ user, log, logFiles = [] }: CommandOptions): Pick<CommandOptions, 'logFiles'> {
+  return user === undefined || log === undefined ? {} : { logFiles: [...logFiles, resolve(log)] }
 }
 
 function isGroup (name: string): boolean {

@@ -22,10 +22,11 @@ export function statusPage (status: EngineStatus, { hasColours = false, now = Da
   const rows: Array<readonly [string, string | undefined]> = [
     ['state', paint(status.state, status.state === 'STARTED' ? GREEN : YELLOW)],
     ['pid', String(status.pid)],
-    ['uptime', duration(status.uptime)],
+    ['uptime', duration(status.uptime / 1_000)],
+    ['workers', status.supervisor === undefined ? undefined : `${status.supervisor.target} wanted, generation ${status.supervisor.generation}${status.supervisor.crashLoop ? `, ${paint('they crash again and again', RED)}` : ''}`],
     ['serving', status.urls.length === 0 ? undefined : status.urls.join('  ')],
     ['connections', String(status.connections)],
-    ['requests', status.requests?.toString()],
+    ['requests', String(status.requests)],
     ['memory', megabytes(status.memory)],
     ['event loop', delayText(status.eventLoopDelay, paint)],
     ['draining', status.draining === undefined ? undefined : `${status.draining.connections} connections left, ${Math.ceil(status.draining.left / 1000)} s`],
@@ -38,15 +39,15 @@ export function statusPage (status: EngineStatus, { hasColours = false, now = Da
 }
 
 const COLUMNS: ReadonlyArray<readonly [string, (worker: WorkerStatus) => string]> = [
-  ['worker', ({ id }) => String(id)],
+  ['worker', ({ slot }) => String(slot)],
   ['pid', ({ pid }) => String(pid)],
   ['state', ({ state }) => state],
   ['generation', ({ generation }) => String(generation)],
-  ['uptime', ({ uptime }) => duration(uptime)],
-  ['memory', ({ memory }) => memory === undefined ? '-' : megabytes(memory)],
-  ['event loop', ({ eventLoopDelay }) => eventLoopDelay === undefined ? '-' : `${eventLoopDelay} ms`],
-  ['requests', ({ requests }) => String(requests ?? '-')],
-  ['connections', ({ connections }) => String(connections ?? '-')],
+  ['uptime', ({ uptime }) => duration(uptime / 1_000)],
+  ['memory', ({ memory }) => megabytes(memory)],
+  ['event loop', ({ eventLoopDelay }) => `${eventLoopDelay} ms`],
+  ['requests', ({ requests }) => String(requests)],
+  ['connections', ({ connections }) => String(connections)],
 ]
 
 function workerTable (workers: readonly WorkerStatus[]): string[] {

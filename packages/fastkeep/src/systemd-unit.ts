@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
-import { DEFAULT_DRAIN, flagOf, type ConfigTable } from '@fastkeep/engine'
-import { START_OPTIONS } from './command-options.js'
+import { DEFAULT_DRAIN } from '@fastkeep/engine'
 import type { Configuration } from './configuration.js'
+import { flagArguments } from './flag-arguments.js'
 
 /** How this command was started: the unit starts it in the same way. */
 export interface Program {
@@ -58,9 +58,9 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
   const runtime = `/run/${name}`
   const pidFile = resolve(directory, options.pidFile ?? `${runtime}/${name}.pid`)
   const command = [node, ...execArgv, resolve(directory, program)]
-  const given = effective
-    .filter(({ source, path }) => (source === 'flags' || source === 'environment') && !IN_UNIT.has(path) && !path.startsWith('daemon.'))
-    .flatMap(({ path, value }) => flag(path, value, START_OPTIONS))
+  const given = flagArguments(effective.filter(({ source, path }) => {
+    return (source === 'flags' || source === 'environment') && !IN_UNIT.has(path) && !path.startsWith('daemon.')
+  }))
   const config = file === undefined ? [] : ['--config', resolve(directory, file)]
   const start = [...command, 'start', resolve(directory, app), ...config, '--pid-file', pidFile, '--no-daemon', ...given]
   const { user, group, umask = 0o027, port = 0, drain, path, logFiles = [], log } = options
@@ -102,12 +102,6 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
     '[Install]',
     'WantedBy=multi-user.target',
   ].join('\n')
-}
-
-function flag (path: string, value: unknown, table: ConfigTable): string[] {
-  if (value === true) return [flagOf(path)]
-  if (value === false && table[path]?.text?.parse('no') === false) return [`--no-${flagOf(path).slice(2)}`]
-  return [flagOf(path), table[path]?.text?.format(value) ?? String(value)]
 }
 
 function line (words: readonly string[]): string {

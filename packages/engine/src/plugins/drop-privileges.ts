@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
-import { closeSync, constants, existsSync, fchownSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fchownSync, fstatSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { isMainThread } from 'node:worker_threads'
 import { integer, optionChecker, type Rule } from '@fastkeep/options'
 import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
-import { DropUnsupported, FileRefused, NotDropped, NotReadable, NotRoot } from './drop-privileges-errors.js'
-import { readThreadStatuses, regainedPrivileges, supplementaryGroups, threadFaults, type Identity } from './privileges-check.js'
-import { describeAccount, resolveAccount, type Account } from './users.js'
+import { becomeTarget, resolveTarget, type Target } from './become-user.js'
+import { DropUnsupported, FileRefused, NotReadable } from './drop-privileges-errors.js'
+import type { Identity } from './privileges-check.js'
+import { describeAccount, type Account } from './users.js'
 
 export interface DropPrivilegesOptions {
   /** The user to become: a name, or a number, which needs no entry in the user database. */
@@ -28,7 +28,7 @@ export interface PrivilegesDropped extends Identity {
   readonly engine: Engine
 }
 
-const userOrGroup: Rule = {
+export const userOrGroup: Rule = {
   expected: 'a name that is not empty or a number',
   accepts: value => typeof value === 'string' ? value !== '' : integer(0, 0xFFFF_FFFE, 'ids').accepts(value),
 }
@@ -38,7 +38,7 @@ const paths: Rule = {
   accepts: value => Array.isArray(value) && value.every(path => typeof path === 'string' && path !== ''),
 }
 
-const umask: Rule = { expected: 'a number from 0 to 0o777', accepts: integer(0, 0o777, 'bits').accepts }
+export const umask: Rule = { expected: 'a number from 0 to 0o777', accepts: integer(0, 0o777, 'bits').accepts }
 
 const RULES = { user: userOrGroup, group: userOrGroup, umask, files: paths, readable: paths } satisfies Record<keyof DropPrivilegesOptions, Rule>
 
@@ -75,9 +75,7 @@ export class DropPrivileges {
   readonly #files: readonly string[]
   readonly #readable: readonly string[]
   readonly #unit: Unit<'preflight' | 'files' | 'drop'>
-  #account: Account | undefined
-  /** What to become; `undefined` if the process is that already. */
-  #target: Identity | undefined
+  #target: Target | undefined
 
   constructor (engine: Engine, options: DropPrivilegesOptions) {
     // The check takes `undefined` for an option that was left out, which `user` must not be.
@@ -105,84 +103,26 @@ export class DropPrivileges {
   }
 
   #preflight (): void {
-    assertSupported()
-    const account = resolveAccount(this.#options.user, this.#options.group)
-    this.#account = account
-    this.#target = isAlready(account) ? undefined : { ...account, groups: wantedGroups(account) }
-    assertReadable(this.#readable, account, this.#target)
+    this.#target = resolveTarget(this.#options.user, this.#options.group)
+    assertReadable(this.#readable, this.#target)
   }
 
   #giveFiles (): void {
-    if (this.#target === undefined) return
-    const account = this.#account as Account
+    const { account, identity } = this.#target as Target
+    if (identity === undefined) return
     for (const path of this.#files) giveFile(path, account)
     this.#engine.server.giveSocketsTo(account.uid, account.gid)
   }
 
   #drop (): void {
-    const account = this.#account as Account
-    const target = this.#target
-    this.#target = undefined
-    if (target !== undefined) become(account, target)
-    const regained = regainedPrivileges(account)
-    if (regained.length > 0) throw new NotDropped(describeAccount(account), regained.join('; '))
+    const target = this.#target as Target
+    const { account, identity } = target
+    becomeTarget(target)
     if (this.#options.umask !== undefined) process.umask(this.#options.umask)
-    if (target === undefined) return this.#engine.log(`Running as ${describeAccount(account)} already, no privileges to drop`)
-    setEnvironment(account)
-    this.#engine.log(`Dropped privileges to ${describeAccount(account)}, groups ${target.groups.join(' ')}`)
-    dropped.publish({ engine: this.#engine, uid: target.uid, gid: target.gid, groups: target.groups } satisfies PrivilegesDropped)
+    if (identity === undefined) return this.#engine.log(`Running as ${describeAccount(account)} already, no privileges to drop`)
+    this.#engine.log(`Dropped privileges to ${describeAccount(account)}, groups ${identity.groups.join(' ')}`)
+    dropped.publish({ engine: this.#engine, ...identity } satisfies PrivilegesDropped)
   }
-}
-
-type PosixProcess = Required<Pick<NodeJS.Process, 'getuid' | 'geteuid' | 'getgid' | 'getegid' | 'setgroups' | 'setgid' | 'setuid'>> & {
-  /** Not in @types/node. */
-  initgroups (user: string, extraGroup: number): void
-}
-
-/** Only after {@link assertSupported}. */
-const posix = process as unknown as PosixProcess
-
-function assertSupported (): void {
-  if (typeof process.setuid !== 'function') {
-    throw new DropUnsupported(`Node on ${process.platform} has no setuid(); leave the option "user" out here, and have the service manager run the service as that user`)
-  }
-  if (!isMainThread) throw new DropUnsupported('a worker thread cannot change the user of its process; start the engine in the main thread')
-}
-
-function isAlready ({ uid, gid }: Account): boolean {
-  return posix.getuid() === uid && posix.geteuid() === uid && posix.getgid() === gid && posix.getegid() === gid
-}
-
-/**
- * The groups that the system gives to the account, told by itself and taken back at once. That needs all that the drop
- * needs, so what stands in its way shows before anything is touched.
- */
-function wantedGroups (account: Account): number[] {
-  const { name, gid } = account
-  if (posix.geteuid() !== 0) throw new NotRoot(describeAccount(account), posix.geteuid(), posix.getegid())
-  if (!existsSync('/proc/self/task')) throw new DropUnsupported('the proof that every thread has changed needs /proc as Linux has it, which is not mounted here')
-  try {
-    const before = supplementaryGroups()
-    setGroups(name, gid)
-    const groups = supplementaryGroups()
-    posix.setgroups(before)
-    if (!groups.includes(gid)) throw new Error(`the system gave it the groups ${groups.join(' ')} instead of ${gid}`)
-    return groups
-  } catch (cause) {
-    throw new DropUnsupported(explain(cause as NodeJS.ErrnoException), { cause })
-  }
-}
-
-function setGroups (name: string | undefined, gid: number): void {
-  if (name === undefined) posix.setgroups([gid])
-  else posix.initgroups(name, gid)
-}
-
-/** @see https://nvd.nist.gov/vuln/detail/CVE-2024-22017 */
-function explain ({ code, message }: NodeJS.ErrnoException): string {
-  if (message.includes('io_uring')) return `Node ${process.version} refuses it while UV_USE_IO_URING is set (CVE-2024-22017); unset UV_USE_IO_URING, or use Node 22 or later`
-  if (code === 'EPERM') return `root may not set groups here (${message}); the process needs CAP_SETGID and CAP_SETUID: give both to the container or unit`
-  return message
 }
 
 /**
@@ -209,7 +149,7 @@ console.log(JSON.stringify(paths.flatMap(path => {
 /** ms. It ends within 100, and within a second on a machine under load. */
 const READABLE_CHECK_TIMEOUT = 20_000
 
-function assertReadable (paths: readonly string[], account: Account, target: Identity | undefined): void {
+export function assertReadable (paths: readonly string[], { account, identity: target }: Target): void {
   if (paths.length === 0) return
   const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, ['--input-type=commonjs', '-e', READABLE_CHECK], {
     input: JSON.stringify({ paths, target }),
@@ -228,7 +168,7 @@ function assertReadable (paths: readonly string[], account: Account, target: Ide
  * Through an open descriptor, so that the file that was looked at is the one that is given away. Whoever may write to
  * its directory can put a link to a foreign file in its place: symbolic and hard links are refused.
  */
-function giveFile (path: string, account: Account): void {
+export function giveFile (path: string, account: Account): void {
   const refused = (why: string, cause?: unknown): Error => new FileRefused(path, describeAccount(account), why, { cause })
   let fd
   try {
@@ -252,24 +192,4 @@ function holdsOwnPid (fd: number): boolean {
   const start = Buffer.alloc(32)
   const length = readSync(fd, start, 0, start.length, 0)
   return start.toString('latin1', 0, length).trim() === String(process.pid)
-}
-
-function become (account: Account, { uid, gid, groups }: Identity): void {
-  try {
-    posix.setgroups([...groups])
-    posix.setgid(gid)
-    posix.setuid(uid)
-  } catch (cause) {
-    throw new NotDropped(describeAccount(account), (cause as Error).message, { cause })
-  }
-  const faults = threadFaults(readThreadStatuses(), { uid, gid, groups })
-  if (faults.length > 0) throw new NotDropped(describeAccount(account), faults.join('; '))
-}
-
-function setEnvironment ({ name, home }: Account): void {
-  process.env.HOME = home
-  for (const variable of ['USER', 'LOGNAME']) {
-    if (name === undefined) Reflect.deleteProperty(process.env, variable)
-    else process.env[variable] = name
-  }
 }

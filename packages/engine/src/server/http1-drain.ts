@@ -31,6 +31,8 @@ type HttpServer = NetServer & { closeIdleConnections?: () => void }
 export class Http1Drain {
   readonly #server: HttpServer
   readonly #connections = new Set<TrackedSocket>()
+  /** Begun so far, those of HTTP/2 as well. */
+  requests = 0
 
   constructor (server: HttpServer) {
     this.#server = server
@@ -40,7 +42,15 @@ export class Http1Drain {
     }
     server.on('connection', track)
     server.on('secureConnection', track)
-    server.prependListener('request', noteRequest)
+    server.prependListener('request', this.#note)
+  }
+
+  readonly #note = (request: IncomingMessage, response: ServerResponse): void => {
+    this.requests++
+    if (request.httpVersionMajor > 1) return
+    const socket = request.socket as TrackedSocket
+    socket[latestResponse] = response
+    socket[latestStart] = performance.now()
   }
 
   /** How many connections are open. */
@@ -56,16 +66,17 @@ export class Http1Drain {
       const response = socket[latestResponse]
       if (response !== undefined && !response.headersSent) response.shouldKeepAlive = false
     }
-    const handlers = this.#server.listeners('request').filter(handler => handler !== noteRequest)
+    const handlers = this.#server.listeners('request').filter(handler => handler !== this.#note)
     this.#server.removeAllListeners('request')
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       if (request.httpVersionMajor > 1) {
+        this.requests++
         for (const handler of handlers) handler.call(this.#server, request, response)
         return
       }
       const previous = (request.socket as TrackedSocket)[latestResponse]
       if (previous !== undefined && !previous.headersSent) previous.shouldKeepAlive = true
-      noteRequest(request, response)
+      this.#note(request, response)
       response.shouldKeepAlive = false
       // The parser hands over pipelined requests in one turn: only after it is known which of them is the last.
       queueMicrotask(() => { for (const handler of handlers) handler.call(this.#server, request, response) })
@@ -107,13 +118,6 @@ function isFlushing (socket: TrackedSocket): boolean {
 /** Whether HTTP is still spoken on a connection: after an upgrade it has no parser. */
 function hasParser (socket: Socket & { parser?: unknown }): boolean {
   return socket.parser !== undefined && socket.parser !== null
-}
-
-function noteRequest (request: IncomingMessage, response: ServerResponse): void {
-  if (request.httpVersionMajor > 1) return
-  const socket = request.socket as TrackedSocket
-  socket[latestResponse] = response
-  socket[latestStart] = performance.now()
 }
 
 /** A TLS connection shows up twice: as the TLS socket, and as the TCP socket below it. */

@@ -3,10 +3,11 @@ import type { InheritedDescriptor } from '../systemd/socket-activation.js'
 import { format, type Address } from './address.js'
 import { Listener } from './listener.js'
 
-/** A socket whose address is known because a predecessor of this process said so. */
+/** A socket that another process has passed to this one, and what it said of it. */
 export interface HandedSocket {
   readonly fd: number
-  readonly address: Address
+  /** Not known of a socket of socket activation on which nobody has listened yet. */
+  readonly address?: Address
   /** The predecessor, or one before it, had it from socket activation: its name there, `''` for none. */
   readonly activation?: string
 }
@@ -17,12 +18,12 @@ export interface HandedSocket {
  */
 export class InheritedSockets {
   readonly #activated: InheritedDescriptor[]
-  readonly #handed: HandedSocket[]
+  readonly #handed: Array<HandedSocket & { readonly address: Address }>
 
   constructor (activated: readonly InheritedDescriptor[], handed: readonly HandedSocket[]) {
     const handedOn = handed.filter(({ activation }) => activation !== undefined)
     this.#activated = [...activated, ...handedOn.map(({ fd, activation }) => ({ fd, name: activation === '' ? undefined : activation }))]
-    this.#handed = handed.filter(({ activation }) => activation === undefined)
+    this.#handed = handed.filter((socket): socket is HandedSocket & { address: Address } => socket.activation === undefined && socket.address !== undefined)
   }
 
   /** Those of socket activation that bear a name, or all for an app that names none. */

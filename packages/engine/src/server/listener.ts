@@ -69,13 +69,9 @@ export class Listener {
     return new Listener(address, fd, listenable, close, removal(path))
   }
 
-  get address (): Address {
-    if (this.#address === undefined) throw new Error('an inherited socket tells its address once it listens')
+  /** `undefined` of a socket of socket activation, until it listens. */
+  get address (): Address | undefined {
     return this.#address
-  }
-
-  get isBound (): boolean {
-    return this.#address !== undefined
   }
 
   /** Accepts connections for a server, which owns the socket from then on. */
@@ -97,7 +93,7 @@ export class Listener {
 
   /** The path of an inherited socket is this process's to remove from now on. */
   takePath (): void {
-    if (this.#isInherited && 'path' in this.address) this.#remove = removal(this.address.path)
+    if (this.#isInherited && this.#address !== undefined && 'path' in this.#address) this.#remove = removal(this.#address.path)
   }
 
   /** The path of the socket is another process's business from now on. */

@@ -1,12 +1,11 @@
 import net, { type Server as NetServer, type Socket } from 'node:net'
-import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { resolveHost, urlOf, type Address } from './address.js'
+import { BoundSockets } from './bound-sockets.js'
 import { Http1Drain, type CutRequest } from './http1-drain.js'
 import { Http2Drain } from './http2-drain.js'
-import type { HandedSocket, InheritedSockets } from './inherited-sockets.js'
+import type { InheritedSockets } from './inherited-sockets.js'
 import { mergeListenOptions, type ListenOptions } from './listen-options.js'
-import { Listener } from './listener.js'
+import type { Listener } from './listener.js'
 
 /**
  * One Fastify instance and its sockets. Binding and listening are two steps; the server accepts on several addresses
@@ -14,12 +13,12 @@ import { Listener } from './listener.js'
  */
 export class ServedApp {
   readonly app: FastifyInstance
+  readonly sockets = new BoundSockets()
   readonly #listen: FastifyInstance['listen']
   readonly #close: () => Promise<void>
   readonly #http1: Http1Drain
   readonly #http2: Http2Drain
   #options: ListenOptions
-  #listeners: Listener[] = []
   #accepting: NetServer[] = []
   /** Done when the last connection of all of them is closed. */
   #closedServers: Promise<unknown> = Promise.resolve()
@@ -54,6 +53,10 @@ export class ServedApp {
     return this.#hasListened
   }
 
+  get requests (): number {
+    return this.#http1.requests
+  }
+
   get connections (): number {
     return this.#http1.size
   }
@@ -66,59 +69,20 @@ export class ServedApp {
   /** The bound addresses as URLs, e.g. `https://127.0.0.1:8443` or `unix:/run/app.sock`. */
   get urls (): string[] {
     const scheme = 'setSecureContext' in this.app.server ? 'https' : 'http'
-    return this.#listeners.filter(({ isBound }) => isBound).map(({ address }) => urlOf(scheme, address))
-  }
-
-  /** What a successor of this process needs to listen on the same sockets. */
-  get sockets (): HandedSocket[] {
-    return this.#listeners.map(({ fd, address, activation }) => ({ fd, address, ...activation === undefined ? {} : { activation } }))
+    return this.sockets.urls(scheme)
   }
 
   setListenOptions (options: ListenOptions): void {
     this.#options = mergeListenOptions(this.#options, options)
   }
 
-  /** Takes all addresses or none. With port 0 the first address gets a free one and the others the same. */
   async bind (inherited: InheritedSockets): Promise<void> {
-    this.#listeners = inherited.takeActivated(this.#options.socketName)
-    if (this.#listeners.length > 0) return
-    const missing: unknown[] = []
-    try {
-      let samePort = 0
-      for (const { isOptional, ...wanted } of await this.#addresses()) {
-        const address = 'path' in wanted ? wanted : { ...wanted, port: wanted.port === 0 ? samePort : wanted.port }
-        const listener = inherited.takeHanded(address) ?? await Listener.bind(address).catch((error: unknown) => {
-          if (!isOptional || !isNotThere(error)) throw error
-          missing.push(error)
-        })
-        if (listener === undefined) continue
-        this.#listeners.push(listener)
-        if (!('path' in listener.address)) samePort = listener.address.port
-      }
-      if (this.#listeners.length === 0) throw missing[0]
-    } catch (error) {
-      this.release()
-      throw error
-    }
-  }
-
-  release (): void {
-    for (const listener of this.#listeners) listener.release()
-    this.#listeners = []
-  }
-
-  takePaths (): void {
-    for (const listener of this.#listeners) listener.takePath()
-  }
-
-  /** The sockets are a successor's as well; their paths are its alone. */
-  handOver (): void {
-    for (const listener of this.#listeners) listener.handOver()
+    await this.sockets.bind(this.#options, inherited)
   }
 
   /** Accepts connections on all bound addresses, through Fastify's own `listen`, which runs its hooks. */
   async listen (): Promise<void> {
-    const [main, ...others] = this.#listeners as [Listener, ...Listener[]]
+    const [main, ...others] = this.sockets.listeners as [Listener, ...Listener[]]
     const { server } = this.app
     this.#hasListened = true
     await this.#throughFastify(() => main.listen(server, this.#options.backlog))
@@ -156,23 +120,9 @@ export class ServedApp {
 
   /** Fastify's own close, once: its onClose hooks end what the app holds. */
   close (): Promise<void> {
-    this.release()
+    this.sockets.release()
     this.#closed ??= this.#close()
     return this.#closed
-  }
-
-  /** Of a name's several addresses those are optional that the machine turns out not to have, e.g. ::1 of localhost. */
-  async #addresses (): Promise<Array<Address & { isOptional: boolean }>> {
-    const { host = '127.0.0.1', port = 0, path, ipv6Only = false, readableAll = false, writableAll = false } = this.#options
-    const { mode = 0o600 | (readableAll ? 0o044 : 0) | (writableAll ? 0o022 : 0) } = this.#options
-    if (path !== undefined) return [{ path: resolve(path), mode, isOptional: false }]
-    const resolved = new Map<string, boolean>()
-    for (const name of [host].flat()) {
-      for (const address of await resolveHost(name)) resolved.set(address, address !== name)
-    }
-    return [...resolved].map(([address, isOptional]) => ({
-      host: address, port, isOptional, ipv6Only: ipv6Only || (address === '::' && resolved.has('0.0.0.0')),
-    }))
   }
 
   /** Fastify calls `server.listen()` once, with options that would bind anew; it gets our socket instead. */
@@ -200,10 +150,4 @@ export class ServedApp {
     this.setListenOptions(options)
     await start()
   }
-}
-
-/** The machine does not have the address, or not its family. */
-function isNotThere (error: unknown): boolean {
-  const { code } = (error as { cause?: NodeJS.ErrnoException }).cause ?? {}
-  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT'
 }

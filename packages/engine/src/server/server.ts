@@ -5,11 +5,13 @@ import type { Bus } from '../bus/bus.js'
 import { Unit, type Priorities } from '../bus/unit.js'
 import { AppRefused, DrainDeadlineExceeded } from '../errors.js'
 import { predecessor } from '../supervisor/predecessor.js'
+import { supervised } from '../supervisor/supervised.js'
 import { takeInherited } from '../systemd/socket-activation.js'
+import { BoundSockets } from './bound-sockets.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
 import type { CutRequest } from './http1-drain.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
-import type { ListenOptions } from './listen-options.js'
+import { checkListenOptions, type ListenOptions } from './listen-options.js'
 import { ServedApp } from './served-app.js'
 
 export interface ServerDrainOptions extends DrainOptions {
@@ -32,6 +34,14 @@ interface Source {
   served: ServedApp | undefined
 }
 
+/** Sockets that are bound for other processes. */
+interface Held {
+  readonly sockets: BoundSockets
+  readonly options: ListenOptions
+  /** How many connections those processes have. */
+  readonly connections: () => number
+}
+
 /** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `drain` (20) and `close` (60) of `stop`. */
 export type ServerPriorities = Priorities<'bind' | 'listen' | 'drain' | 'close'>
 
@@ -43,7 +53,7 @@ let inherited: InheritedSockets | undefined
 
 /** Those that this process was started with; whoever binds first takes what is his. */
 function inheritedSockets (): InheritedSockets {
-  inherited ??= new InheritedSockets(takeInherited(), predecessor?.note.sockets ?? [])
+  inherited ??= new InheritedSockets(takeInherited(), supervised?.note.sockets ?? predecessor?.note.sockets ?? [])
   return inherited
 }
 
@@ -53,7 +63,10 @@ function inheritedSockets (): InheritedSockets {
 export class Server {
   readonly #bus: Bus
   readonly #sources = new Set<Source>()
+  readonly #held: Held[] = []
   readonly #drainListeners = new Set<DrainListener>()
+  /** ms for which clients of this service have been told that an idle connection will stay, if not by its own apps. */
+  advertisedKeepAlive = 0
   readonly #drainOptions: ServerDrainOptions
   #isHandedOver = false
   #draining = new AbortController()
@@ -76,7 +89,7 @@ export class Server {
     // A unit of its own: after a failed start too, the apps are closed after whatever was started on them.
     new Unit(bus, 'app.close()', {
       close: { channel: 'stop', priority: 60, run: () => this.#closeApps(app => app.hasListened) },
-      release: { channel: 'exit', priority: 60, run: () => this.#closeApps(() => true) },
+      release: { channel: 'exit', priority: 60, run: () => this.#closeApps(() => true).finally(() => this.#releaseHeld()) },
     }).subscribe({ close })
   }
 
@@ -92,12 +105,12 @@ export class Server {
 
   /** Open connections, upgraded ones included. */
   get connections (): number {
-    return this.#apps.reduce((count, app) => count + app.connections, 0)
+    return this.#connectionsOf(this.#apps)
   }
 
   /** What a successor of this process needs to listen on the same sockets. */
   get sockets (): HandedSocket[] {
-    return this.#apps.flatMap(app => app.sockets)
+    return this.#allSockets.flatMap(({ handed }) => handed)
   }
 
   /**
@@ -114,6 +127,19 @@ export class Server {
       : { make: undefined, options, served: this.#serve(app, options) }
     this.#sources.add(source)
     return source.served
+  }
+
+  /**
+   * Binds sockets on which this process never accepts: they are for its workers, and connections wait in the kernel
+   * while there is none.
+   *
+   * @param connections how many the workers have
+   */
+  hold (options: ListenOptions, connections: () => number): BoundSockets {
+    checkListenOptions(options)
+    const sockets = new BoundSockets()
+    this.#held.push({ sockets, options, connections })
+    return sockets
   }
 
   /**
@@ -141,12 +167,26 @@ export class Server {
   /** The sockets are a successor's as well from now on: the drain gives clients the time that they were told. */
   handOver (): void {
     this.#isHandedOver = true
-    for (const app of this.#apps) app.handOver()
+    for (const sockets of this.#allSockets) sockets.handOver()
   }
 
   /** The paths of unix sockets that came from a predecessor are this process's from now on, to be removed at its end. */
   takePaths (): void {
-    for (const app of this.#apps) app.takePaths()
+    for (const sockets of this.#allSockets) sockets.takePaths()
+  }
+
+  /** How many requests have been begun since the process began. */
+  get requests (): number {
+    return this.#apps.reduce((sum, app) => sum + app.requests, 0)
+  }
+
+  /** ms for which the answers have told clients that an idle connection will stay. */
+  get keepAliveTimeout (): number {
+    return Math.max(0, ...this.#apps.map(app => app.keepAliveTimeout))
+  }
+
+  get isHandedOver (): boolean {
+    return this.#isHandedOver
   }
 
   /** ms that the drain of a restart may take. */
@@ -156,7 +196,7 @@ export class Server {
 
   /** Gives the unix sockets to another user: after the drop of privileges this process could not remove them. */
   giveSocketsTo (uid: number, gid: number): void {
-    for (const { address } of this.sockets) if ('path' in address) lchownSync(address.path, uid, gid)
+    for (const { address } of this.sockets) if (address !== undefined && 'path' in address) lchownSync(address.path, uid, gid)
   }
 
   /** Drains and closes one app while the others go on; the bus does this for all of them in `stop`. */
@@ -184,6 +224,14 @@ export class Server {
     return [...this.#sources].flatMap(({ served }) => served ?? [])
   }
 
+  #connectionsOf (apps: readonly ServedApp[]): number {
+    return [...apps, ...this.#held.map(({ connections }) => ({ connections: connections() }))].reduce((sum, { connections }) => sum + connections, 0)
+  }
+
+  get #allSockets (): BoundSockets[] {
+    return [...this.#apps, ...this.#held].map(({ sockets }) => sockets)
+  }
+
   async #ready (): Promise<void> {
     for (const source of this.#sources) {
       if (source.served === undefined || source.served.isClosed) {
@@ -199,6 +247,7 @@ export class Server {
   async #bind (): Promise<void> {
     const sockets = inheritedSockets()
     for (const app of this.#apps) await app.bind(sockets)
+    for (const held of this.#held) await held.sockets.bind(held.options, sockets)
     for (const socket of sockets.closeRest()) this.#bus.log(`Closed an inherited socket that nothing listens on: ${socket}`, 'warn')
   }
 
@@ -229,20 +278,24 @@ export class Server {
   }
 
   #tellProgress (apps: readonly ServedApp[], end: number): void {
-    const connections = apps.reduce((count, app) => count + app.connections, 0)
+    const connections = this.#connectionsOf(apps)
     const left = Math.max(0, Math.round(end - performance.now()))
     drainProgress.publish({ bus: this.#bus, connections, left })
-    this.#bus.log(`Draining: ${connections} connections left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
+    this.#bus.log(`Draining: ${connections} ${connections === 1 ? 'connection' : 'connections'} left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
   }
 
   #restartDrain (apps: readonly ServedApp[]): DrainOptions {
-    const { restartIdleWindow = Math.max(0, ...apps.map(app => app.keepAliveTimeout)), deadline } = this.#drainOptions
+    const { restartIdleWindow = Math.max(this.advertisedKeepAlive, ...apps.map(app => app.keepAliveTimeout)), deadline } = this.#drainOptions
     return { idleWindow: restartIdleWindow, deadline: restartIdleWindow + deadline }
+  }
+
+  #releaseHeld (): void {
+    for (const { sockets } of this.#held) sockets.release()
   }
 
   /** All of them, whatever fails; what was bound and has not listened gives its address back. */
   async #closeApps (isMeant: (app: ServedApp) => boolean): Promise<void> {
-    const outcomes = await Promise.allSettled(this.#apps.map(async app => isMeant(app) ? app.close() : app.release()))
+    const outcomes = await Promise.allSettled(this.#apps.map(async app => isMeant(app) ? app.close() : app.sockets.release()))
     const errors = outcomes.flatMap(outcome => outcome.status === 'rejected' ? [outcome.reason as Error] : [])
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1) throw new AggregateError(errors, errors.map(({ message }) => message).join('; '))

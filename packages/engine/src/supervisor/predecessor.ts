@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
-import { takeNote, type HandoverAnswer, type HandoverNote } from './handover-note.js'
+import { takeNote } from './environment-note.js'
+import { HANDOVER_NOTE, type HandoverAnswer, type HandoverNote } from './handover-note.js'
 
 /**
  * The process that started this one as its successor, as this one sees it. There is none in a process that was started
@@ -61,7 +62,7 @@ export class Predecessor {
 }
 
 /** Taken at the first import, before any child of this process could see the note. */
-export const predecessor = predecessorOf(takeNote())
+export const predecessor = predecessorOf(takeNote(HANDOVER_NOTE))
 
 function predecessorOf (note: HandoverNote | undefined): Predecessor | undefined {
   try {

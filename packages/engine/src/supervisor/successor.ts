@@ -5,7 +5,8 @@ import type { Readable } from 'node:stream'
 import { RestartFailed } from '../errors.js'
 import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
-import { withNote, type HandoverAnswer } from './handover-note.js'
+import { withNote } from './environment-note.js'
+import { HANDOVER_NOTE, type HandoverAnswer } from './handover-note.js'
 
 export interface SuccessorOptions {
   readonly sockets: readonly HandedSocket[]
@@ -64,7 +65,7 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
   const { execPath, execArgv, argv } = process
   const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
     cwd: startDirectory,
-    env: withNote(sameEnvironment(process.env), note),
+    env: withNote(sameEnvironment(process.env), HANDOVER_NOTE, note),
     stdio,
   })
   child.unref()

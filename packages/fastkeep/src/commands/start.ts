@@ -3,6 +3,7 @@ import type { Command } from '../command.js'
 import { START_OPTIONS } from '../command-options.js'
 import { readConfiguration } from '../configuration.js'
 import { makeEngine } from '../make-engine.js'
+import { makeSupervisor } from '../make-supervisor.js'
 import { assertTrusted } from '../trusted-paths.js'
 
 export const start: Command = {
@@ -16,9 +17,9 @@ function that makes one. Flags beat FASTKEEP_* in the environment, which beats t
     const configuration = await readConfiguration(flags)
     const app = file as string
     if (process.geteuid?.() === 0) assertTrusted(app)
-    const { daemon } = configuration.options
+    const { daemon, workers } = configuration.options
     // Before anything of the app is loaded: in the launcher nothing else happens.
     if (daemon !== undefined && daemon !== false) await launchDaemon(daemon === true ? {} : daemon)
-    return await runToExit(() => makeEngine(app, configuration))
+    return await runToExit(() => workers === undefined ? makeEngine(app, configuration) : makeSupervisor(app, configuration, flags))
   },
 }

@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { resolve } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import type { Engine } from '../engine.js'
+import { exitCodeOf } from '../exit-codes.js'
+import { takeNote } from './environment-note.js'
+import { LineChannel } from './line-channel.js'
+import { Peers } from './peers.js'
+import { WORKER_NOTE, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
+
+/** ms between two signs of life. */
+export const BEAT_INTERVAL = 1_000
+
+/** The supervisor of this process, as this one sees it. There is none in a process that was started in any other way. */
+export class Supervised {
+  readonly note: WorkerNote
+  /** The other workers. */
+  readonly peers: Peers
+  readonly secrets: Promise<ReadonlyMap<string, Buffer>>
+  readonly #channel: LineChannel<WorkerMessage, SupervisorMessage>
+  #takeSecrets: (secrets: ReadonlyMap<string, Buffer>) => void = () => {}
+  #engine: Engine | undefined
+
+  constructor (note: WorkerNote) {
+    this.note = note
+    this.secrets = new Promise(_resolve => { this.#takeSecrets = _resolve })
+    this.#channel = new LineChannel(new Socket({ fd: note.channel }), message => this.#receive(message), () => this.#supervisorGone())
+    this.peers = new Peers(message => this.#channel.offer(message))
+  }
+
+  /** This process serves: the supervisor counts on it from now on. */
+  serves (engine: Engine): void {
+    if (this.#engine !== undefined) return
+    this.#engine = engine
+    const { urls, keepAliveTimeout, longestDrain } = engine.server
+    this.#channel.send({ type: 'ready', urls, keepAliveTimeout, longestDrain })
+    let expected = performance.now()
+    setInterval(() => {
+      expected += BEAT_INTERVAL
+      const now = performance.now()
+      this.#channel.offer({ type: 'beat', stats: statsOf(engine, Math.max(0, Math.round(now - expected))) })
+      expected = Math.max(expected, now)
+    }, BEAT_INTERVAL).unref()
+    if (!this.#channel.isOpen) this.#supervisorGone()
+  }
+
+  /** The supervisor hears why this process did not come to serve. */
+  failed (error: unknown): void {
+    if (this.#engine !== undefined) return
+    this.#channel.send({ type: 'failed', message: error instanceof Error ? error.message : String(error), exitCode: exitCodeOf(error) })
+  }
+
+  #receive (message: SupervisorMessage): void {
+    const engine = this.#engine
+    switch (message.type) {
+      case 'secrets':
+        // Until now a program may have waited for them, with nothing else to keep it alive.
+        this.#channel.unref()
+        return this.#takeSecrets(new Map(Object.entries(message.secrets).map(([name, value]) => [name, Buffer.from(value, 'base64')])))
+      case 'peer':
+        return this.peers.receive(message)
+      case 'retire':
+        engine?.server.handOver()
+        // Its failure is for those who wait for the exit.
+        engine?.exit().catch(() => {})
+        return
+      case 'hurry':
+        return engine?.server.hurry('the supervisor')
+      case 'graceful':
+        engine?.graceful().then(
+          () => this.#channel.send({ type: 'graceful' }),
+          (error: Error) => this.#channel.send({ type: 'graceful', failure: error.message })
+        )
+    }
+  }
+
+  /** Nobody would start another process in this one's place, nor end it: what is under way is finished. */
+  #supervisorGone (): void {
+    if (this.#engine?.state !== 'STARTED') return
+    this.#engine.log('The supervisor has ended, so this worker drains and exits', 'error', undefined, 'FST_KEEP_ENGINE_SUPERVISOR_GONE')
+    this.#engine.exit().catch(() => {})
+  }
+}
+
+function statsOf ({ server }: Engine, eventLoopDelay: number): WorkerStats {
+  return { memory: process.memoryUsage.rss(), eventLoopDelay, requests: server.requests, connections: server.connections }
+}
+
+/** One for all copies of this module: a process has one supervisor. */
+export const supervised = sharedSupervised()
+
+function sharedSupervised (): Supervised | undefined {
+  if (!isMainThread) return undefined
+  const key = Symbol.for('@fastkeep/engine:supervised')
+  const holder = globalThis as { [key: symbol]: Supervised | undefined }
+  if (key in holder) return holder[key]
+  const note = takeNote<WorkerNote>(WORKER_NOTE)
+  holder[key] = note === undefined ? undefined : new Supervised(note)
+  return holder[key]
+}
+
+/**
+ * Reads what only a privileged user may read, e.g. a private key. In a worker the supervisor has read it, if it is among
+ * its `secrets`; anywhere else, and what is not among them, it is read from the file.
+ *
+ * @param path relative ones count from the working directory
+ * @throws what the system says of a file that cannot be read
+ * @example createServerContext({ key: await readSecret('/etc/shop/key.pem'), cert })
+ */
+export async function readSecret (path: string): Promise<Buffer> {
+  const handed = (await supervised?.secrets)?.get(resolve(path))
+  return handed === undefined ? await readFile(path) : Buffer.from(handed)
+}

@@ -1,0 +1,228 @@
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { arrayOf, integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
+import { Unit, type Priorities } from '../bus/unit.js'
+import type { Engine } from '../engine.js'
+import { SupervisorRefused } from '../errors.js'
+import { resolveTarget, type Target } from '../plugins/become-user.js'
+import { giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
+import type { SignalMap } from '../plugins/signal-handler.js'
+import type { BoundSockets } from '../server/bound-sockets.js'
+import type { ListenOptions } from '../server/listen-options.js'
+import { WorkerProcess } from './worker-process.js'
+import { Workers, type RecycleOptions, type WorkerStatus } from './workers.js'
+
+export interface SupervisorOptions {
+  /** The file of the program that each worker runs. */
+  program: string
+  /** Its arguments. Default: none. */
+  args?: readonly string[]
+  /** Flags of Node for the workers, e.g. `['--import=tsx']`. Default: none. */
+  execArgv?: readonly string[]
+  /** How many; `auto`: one for each processor that this process may use. Default `auto`. */
+  workers?: number | 'auto'
+  /** Where the workers listen; they need not know. Default: a free port of 127.0.0.1. */
+  listen?: ListenOptions
+  /** Whom the workers become before any code of the program runs. Default: no change. */
+  user?: string | number
+  /** Default: the user's own. */
+  group?: string | number
+  /** The file mode creation mask of the workers. Default: as it is. */
+  umask?: number
+  /** Log files to give to that user. Default: none. */
+  logFiles?: readonly string[]
+  /** Files that only this process may read; the workers get them by `readSecret()`. Default: none. */
+  secrets?: readonly string[]
+  /** ms within which a worker must serve. Default 60,000. */
+  readyTimeout?: number
+  /** ms without a sign of life after which a worker counts as blocked and is replaced. Default 10,000. */
+  blockedAfter?: number
+  /** When a worker that is well gives its place to a new one. Default: never. */
+  recycle?: RecycleOptions
+}
+
+export interface SupervisorStatus {
+  readonly target: number
+  /** How many reloads have replaced the workers, and 1. */
+  readonly generation: number
+  readonly crashLoop: boolean
+  readonly workers: readonly WorkerStatus[]
+}
+
+const MOST_WORKERS = 1024
+const LONGEST = 2 ** 31 - 1
+
+const count: Rule = {
+  expected: `"auto" or a whole number from 1 to ${MOST_WORKERS}`,
+  accepts: value => value === 'auto' || integer(1, MOST_WORKERS, 'workers').accepts(value),
+}
+
+export const SUPERVISOR_RULES = {
+  program: string('a path'),
+  args: arrayOf(string()),
+  execArgv: arrayOf(string()),
+  workers: count,
+  user: userOrGroup,
+  group: userOrGroup,
+  umask,
+  logFiles: arrayOf(string('a path')),
+  secrets: arrayOf(string('a path')),
+  readyTimeout: integer(1, LONGEST, 'ms'),
+  blockedAfter: integer(2_000, LONGEST, 'ms'),
+  recycle: nested({
+    requests: integer(1, Number.MAX_SAFE_INTEGER, 'requests'),
+    age: integer(1_000, Number.MAX_SAFE_INTEGER, 'ms'),
+    memory: integer(1, Number.MAX_SAFE_INTEGER, 'bytes'),
+  }),
+} satisfies Record<string, Rule>
+
+const checkOptions = optionChecker('engine')
+
+/**
+ * Runs a service in several processes, the workers. This process binds the sockets, keeps the privilege to do so, and
+ * never accepts a connection nor runs a line of the service: while no worker lives, connections wait in the kernel.
+ *
+ * - `start` 5: finds user and group, reads the secrets; nothing has been changed when that fails
+ * - `start` 76: gives log files and unix sockets to the user
+ * - `start` 80: starts the workers; done when all of them serve
+ * - `graceful` 40: passes it on to each worker
+ * - with the Server's drain, `stop` 20: the workers drain and end
+ *
+ * `engine.reload()` replaces the workers one after the other, the new one first; `engine.restart()` replaces this
+ * process as well.
+ *
+ * @throws at construction `FST_KEEP_ENGINE_OPTION_UNKNOWN`, `FST_KEEP_ENGINE_OPTION_INVALID`; from `start()`
+ *   `FST_KEEP_ENGINE_SUPERVISOR_REFUSED` (78), `FST_KEEP_ENGINE_WORKER_FAILED` (the worker's own exit code),
+ *   `FST_KEEP_ENGINE_PRIVILEGES_...`
+ * @example
+ * const engine = new Engine()
+ * const supervisor = new Supervisor(engine, { program: 'server.js', workers: 4, listen: { port: 80 }, user: 'www-data' })
+ * supervisor.subscribe()
+ * new SignalHandler(engine, supervisor.signals).subscribe()
+ * await runToExit(engine)
+ */
+export class Supervisor {
+  /** For a SignalHandler: SIGTTIN is one worker more, SIGTTOU one less. */
+  readonly signals: SignalMap = {
+    SIGTTIN: () => this.scale(this.#workers.target + 1),
+    SIGTTOU: () => this.scale(Math.max(1, this.#workers.target - 1)),
+  }
+
+  readonly #engine: Engine
+  readonly #options: SupervisorOptions
+  readonly #sockets: BoundSockets
+  readonly #workers: Workers
+  readonly #unit: Unit<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>
+  #target: Target | undefined
+  #secrets: Record<string, string> = {}
+  #stopping: Promise<void> | undefined
+
+  constructor (engine: Engine, options: SupervisorOptions) {
+    const { listen = {}, ...others } = options
+    checkOptions({ ...others, program: options.program ?? null }, SUPERVISOR_RULES)
+    this.#engine = engine
+    this.#options = options
+    this.#sockets = engine.server.hold(listen, () => this.#workers.status.reduce((sum, { connections }) => sum + connections, 0))
+    this.#workers = new Workers(
+      (slot, generation) => this.#spawn(slot, generation),
+      { recycle: options.recycle ?? {}, blockedAfter: options.blockedAfter ?? 10_000 },
+      (message, level, code) => engine.log(message, level, undefined, code)
+    )
+    this.#unit = new Unit(engine, 'Supervisor', {
+      preflight: { channel: 'start', priority: 5, run: () => this.#preflight() },
+      files: { channel: 'start', priority: 76, run: () => this.#giveFiles() },
+      workers: { channel: 'start', priority: 80, run: () => this.#start() },
+      graceful: { channel: 'graceful', priority: 40, run: () => this.#workers.graceful() },
+      stop: { channel: 'stop', priority: 21, run: () => this.#stopping },
+    })
+  }
+
+  subscribe (priorities?: Priorities<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>): this {
+    if (this.#unit.isSubscribed) return this
+    if (process.platform === 'win32') throw new SupervisorRefused('it hands sockets to its workers by their descriptors, which Windows does not have; run one process, or several behind a proxy')
+    this.#unit.subscribe(priorities)
+    this.#engine.supervisor = this
+    this.#engine.server.onDrain(deadline => this.#stop(deadline))
+    return this
+  }
+
+  /** The file of each secret is read again first, so that new workers get new keys. */
+  async reload (): Promise<void> {
+    this.#readSecrets()
+    await this.#workers.reload()
+    this.#engine.log(`All ${this.#workers.target} workers are new`)
+  }
+
+  /**
+   * @param count of workers from now on
+   * @throws `FST_KEEP_ENGINE_OPTION_INVALID`, `FST_KEEP_ENGINE_WORKER_FAILED`
+   */
+  async scale (count: number): Promise<void> {
+    checkOptions({ workers: count }, { workers: integer(1, MOST_WORKERS, 'workers') })
+    await this.#workers.scale(count)
+    this.#engine.log(`${count} workers serve`)
+  }
+
+  get status (): SupervisorStatus {
+    const { target, generation, isLooping, status } = this.#workers
+    return { target, generation, crashLoop: isLooping, workers: status }
+  }
+
+  #preflight (): void {
+    const { program, user, group } = this.#options
+    try {
+      accessSync(program, constants.R_OK)
+    } catch (cause) {
+      throw new SupervisorRefused(`the program ${resolve(program)} cannot be read: ${(cause as Error).message}`, { cause })
+    }
+    this.#target = user === undefined ? undefined : resolveTarget(user, group)
+    this.#readSecrets()
+  }
+
+  #readSecrets (): void {
+    for (const path of this.#options.secrets ?? []) {
+      try {
+        this.#secrets[resolve(path)] = readFileSync(path).toString('base64')
+      } catch (cause) {
+        throw new SupervisorRefused(`the secret ${path} cannot be read: ${(cause as Error).message}`, { cause })
+      }
+    }
+  }
+
+  #giveFiles (): void {
+    if (this.#target?.identity === undefined) return
+    const { account } = this.#target
+    for (const path of this.#options.logFiles ?? []) giveFile(path, account)
+    this.#engine.server.giveSocketsTo(account.uid, account.gid)
+  }
+
+  async #start (): Promise<void> {
+    const { workers = 'auto' } = this.#options
+    await this.#workers.start(workers === 'auto' ? availableParallelism() : workers)
+    this.#engine.server.advertisedKeepAlive = Math.max(0, ...this.#workers.present.map(({ keepAliveTimeout }) => keepAliveTimeout))
+    for (const url of this.#workers.present[0]?.urls ?? []) {
+      this.#engine.log(`${this.#workers.target} workers serve on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
+    }
+  }
+
+  async #stop (deadline: AbortSignal): Promise<void> {
+    this.#stopping = this.#workers.stop(deadline, this.#engine.server.isHandedOver)
+    // Told by the listener of `stop` 21, which waits longer than the drain does.
+    await this.#stopping.catch(() => {})
+  }
+
+  #spawn (slot: number, generation: number): WorkerProcess {
+    const { program, args = [], execArgv = [], umask, readyTimeout = 60_000 } = this.#options
+    return new WorkerProcess(slot, generation, {
+      program: resolve(program),
+      args,
+      execArgv,
+      sockets: this.#sockets.handed.map(socket => ({ ...socket, activation: socket.activation ?? '' })),
+      secrets: this.#secrets,
+      target: this.#target,
+      umask,
+      timeout: readyTimeout,
+    })
+  }
+}

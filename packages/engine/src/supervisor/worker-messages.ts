@@ -1,0 +1,52 @@
+import type { HandedSocket } from '../server/inherited-sockets.js'
+import type { Target } from '../plugins/become-user.js'
+import type { EnvironmentNote } from './environment-note.js'
+
+/** What a supervisor tells a worker through the environment. */
+export interface WorkerNote extends EnvironmentNote {
+  /** The descriptor of the worker's end of the channel. */
+  readonly channel: number
+  /** Which of the workers it is, from 1; the one that takes its place has the same. */
+  readonly slot: number
+  readonly sockets: readonly HandedSocket[]
+  /** Whom to become before any code of the program runs. */
+  readonly target?: Target
+  readonly umask?: number
+}
+
+export const WORKER_NOTE = 'FASTKEEP_WORKER'
+
+/** How a worker does. */
+export interface WorkerStats {
+  /** Bytes. */
+  readonly memory: number
+  /** ms by which the event loop was late when this was measured. */
+  readonly eventLoopDelay: number
+  /** Since the worker began. */
+  readonly requests: number
+  readonly connections: number
+}
+
+export type WorkerMessage =
+  | { readonly type: 'ready', readonly urls: readonly string[], readonly keepAliveTimeout: number, readonly longestDrain: number }
+  | { readonly type: 'failed', readonly message: string, readonly exitCode: number }
+  | { readonly type: 'beat', readonly stats: WorkerStats }
+  | { readonly type: 'graceful', readonly failure?: string }
+  | PeerMessage
+
+export type SupervisorMessage =
+  /** The first one. The values are base64. */
+  | { readonly type: 'secrets', readonly secrets: Readonly<Record<string, string>> }
+  /** Another worker serves in its place: drain for as long as clients were promised, and exit. */
+  | { readonly type: 'retire' }
+  /** The deadline of the drain that is under way has come. */
+  | { readonly type: 'hurry' }
+  | { readonly type: 'graceful' }
+  | PeerMessage
+
+/** From one worker to all others. */
+export interface PeerMessage {
+  readonly type: 'peer'
+  readonly topic: string
+  readonly data: unknown
+}

@@ -1,0 +1,218 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { WorkerFailed } from '../errors.js'
+import { ExitCode } from '../exit-codes.js'
+import { sameEnvironment } from '../plugins/same-program.js'
+import type { Target } from '../plugins/become-user.js'
+import type { HandedSocket } from '../server/inherited-sockets.js'
+import { withNote } from './environment-note.js'
+import { LineChannel } from './line-channel.js'
+import { WORKER_NOTE, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
+
+/** What every worker is started with. */
+export interface WorkerStart {
+  /** The file of the program. */
+  readonly program: string
+  readonly args: readonly string[]
+  /** Flags of Node. */
+  readonly execArgv: readonly string[]
+  /** Read anew for each worker: they may have changed. */
+  readonly sockets: readonly HandedSocket[]
+  readonly secrets: Readonly<Record<string, string>>
+  readonly target: Target | undefined
+  readonly umask: number | undefined
+  /** ms within which it must serve. */
+  readonly timeout: number
+}
+
+export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended'
+
+export interface WorkerEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const BECOME_WORKER = fileURLToPath(new URL('become-worker.js', import.meta.url))
+
+/** ms beyond the longest drain for a worker that retires to end by itself. */
+const RETIREMENT_GRACE = 5_000
+
+/** ms between SIGTERM and SIGKILL for one that does not serve yet. */
+const STARTING_GRACE = 3_000
+
+/** One worker, as the supervisor sees it. */
+export class WorkerProcess {
+  readonly slot: number
+  readonly generation: number
+  /** Done when it serves; rejects with `FST_KEEP_ENGINE_WORKER_FAILED`, and then it has ended or is being ended. */
+  readonly ready: Promise<void>
+  readonly ended: Promise<WorkerEnd>
+  /** What it says for the other workers. */
+  onPeer: (message: PeerMessage) => void = () => {}
+  stats: WorkerStats = { memory: 0, eventLoopDelay: 0, requests: 0, connections: 0 }
+  /** ms, like `performance.now()`: its last sign of life. */
+  lastBeat = performance.now()
+  /** ms, like `performance.now()`. */
+  servesSince = 0
+  urls: readonly string[] = []
+  keepAliveTimeout = 0
+  readonly #child: ChildProcess
+  readonly #channel: LineChannel<SupervisorMessage, WorkerMessage>
+  #state: WorkerState = 'starting'
+  #longestDrain = 0
+  #answer: { resolve: () => void, reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
+  #gracefulAnswer: ((failure: string | undefined) => void) | undefined
+
+  constructor (slot: number, generation: number, start: WorkerStart) {
+    this.slot = slot
+    this.generation = generation
+    const { child, channel } = spawnWorker(slot, start)
+    this.#child = child
+    this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, message => this.#receive(message), () => {}).unref()
+    this.#channel.send({ type: 'secrets', secrets: start.secrets })
+    this.ended = endOf(child).finally(() => {
+      this.#state = 'ended'
+      this.#gracefulAnswer?.('it has ended')
+    })
+    this.ready = this.#becomeReady(start.timeout)
+    // Whoever waits for it hears of it.
+    this.ready.catch(() => {})
+  }
+
+  get pid (): number {
+    return this.#child.pid ?? 0
+  }
+
+  get state (): WorkerState {
+    return this.#state
+  }
+
+  /** Has it drain for as long as clients were promised, and exit; it is ended when it does not. */
+  retire (): void {
+    if (this.#state === 'ready') {
+      this.#channel.send({ type: 'retire' })
+      this.#killAfter(this.#longestDrain + RETIREMENT_GRACE)
+    } else if (this.#state === 'starting') {
+      this.terminate()
+      this.#killAfter(STARTING_GRACE)
+    }
+    if (this.#state !== 'ended') this.#state = 'retiring'
+  }
+
+  /** @returns why it failed, if it did */
+  graceful (): Promise<string | undefined> {
+    if (this.#state !== 'ready') return Promise.resolve(undefined)
+    this.#channel.send({ type: 'graceful' })
+    return new Promise(resolve => { this.#gracefulAnswer = resolve })
+  }
+
+  /** What it still drains is cut. By the channel, for two signals in a row may count as one. */
+  hurry (): void {
+    this.#channel.send({ type: 'hurry' })
+  }
+
+  /** Has it drain and exit. */
+  terminate (): void {
+    if (this.#state === 'ended') return
+    if (this.#state !== 'starting') this.#state = 'retiring'
+    this.#child.kill('SIGTERM')
+  }
+
+  kill (): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  /** Ends one that does not serve, or whose work nobody waits for. */
+  async end (): Promise<void> {
+    this.terminate()
+    this.#killAfter(STARTING_GRACE)
+    await this.ended
+  }
+
+  tell (message: PeerMessage): void {
+    if (this.#state === 'ready') this.#channel.offer(message)
+  }
+
+  async #becomeReady (timeout: number): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => { this.#answer = { resolve, reject } })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(this.#failure(`it was not ready within ${timeout} ms; does its program register @fastkeep/engine and listen?`, ExitCode.NOT_READY)), timeout)
+    })
+    const gone = this.ended.then(({ code, signal }) => {
+      throw this.#failure(`it ended with ${signal ?? `code ${code}`} before it was ready`, code ?? ExitCode.SOFTWARE)
+    })
+    try {
+      await Promise.race([answered, late, gone])
+      this.#state = 'ready'
+      this.servesSince = this.lastBeat = performance.now()
+    } catch (error) {
+      await this.end()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #receive (message: WorkerMessage): void {
+    switch (message.type) {
+      case 'ready':
+        this.urls = message.urls
+        this.keepAliveTimeout = message.keepAliveTimeout
+        this.#longestDrain = message.longestDrain
+        return this.#answer.resolve()
+      case 'failed':
+        return this.#answer.reject(this.#failure(message.message, message.exitCode))
+      case 'beat':
+        this.stats = message.stats
+        this.lastBeat = performance.now()
+        return
+      case 'graceful':
+        this.#gracefulAnswer?.(message.failure)
+        return
+      case 'peer':
+        return this.onPeer(message)
+    }
+  }
+
+  #killAfter (ms: number): void {
+    const timer = setTimeout(() => this.kill(), ms)
+    this.ended.then(() => clearTimeout(timer), () => {})
+  }
+
+  #failure (why: string, exitCode: number): Error {
+    return Object.assign(new WorkerFailed(`worker ${this.slot} (${this.pid})`, why), { exitCode: exitCode === 0 ? ExitCode.SOFTWARE : exitCode })
+  }
+}
+
+function spawnWorker (slot: number, { program, args, execArgv, sockets, target, umask }: WorkerStart): { child: ChildProcess, channel: Socket } {
+  const stdio: Array<number | 'inherit' | 'pipe'> = ['ignore' as 'inherit', 'inherit', 'inherit']
+  const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
+  const channel = pass('pipe')
+  const note: WorkerNote = {
+    parent: process.pid,
+    channel,
+    slot,
+    sockets: sockets.map(socket => ({ ...socket, fd: pass(socket.fd) })),
+    ...target === undefined ? {} : { target },
+    ...umask === undefined ? {} : { umask },
+  }
+  const preload = target === undefined && umask === undefined ? [] : [`--import=${BECOME_WORKER}`]
+  const child = spawn(process.execPath, [...preload, ...execArgv, program, ...args], {
+    env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
+    stdio,
+  })
+  return { child, channel: child.stdio[channel] as Socket }
+}
+
+async function endOf (child: ChildProcess): Promise<WorkerEnd> {
+  try {
+    const [code, signal] = await once(child, 'exit') as [number | null, NodeJS.Signals | null]
+    return { code, signal }
+  } catch {
+    // The system did not start it.
+    return { code: ExitCode.OS, signal: null }
+  }
+}

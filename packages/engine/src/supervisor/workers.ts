@@ -1,0 +1,286 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LogLevel } from '../bus/channels.js'
+import { ReloadFailed, WorkersNotStopped } from '../errors.js'
+import { RespawnBackoff } from './respawn-backoff.js'
+import type { PeerMessage, WorkerStats } from './worker-messages.js'
+import type { WorkerProcess, WorkerState } from './worker-process.js'
+
+/** When a worker gives its place to a new one while it is well; each with a chance of a fifth earlier or later. */
+export interface RecycleOptions {
+  /** Requests that it has served. Default: never. */
+  requests?: number
+  /** ms for which it has served. Default: never. */
+  age?: number
+  /** Bytes of memory (resident set). Default: never. */
+  memory?: number
+}
+
+export interface WorkersOptions {
+  readonly recycle: RecycleOptions
+  /** ms without a sign of life after which a worker counts as blocked and is ended. */
+  readonly blockedAfter: number
+}
+
+export interface WorkerStatus extends WorkerStats {
+  readonly slot: number
+  readonly pid: number
+  readonly state: WorkerState
+  readonly generation: number
+  /** ms for which it has served. */
+  readonly uptime: number
+}
+
+type Log = (message: string, level?: LogLevel, code?: string) => void
+
+/** ms between two looks for workers that are blocked or have had their time. */
+const WATCH_INTERVAL = 1_000
+
+/** Older generations that may drain while a reload begins to retire another one. */
+const OLDER_GENERATIONS = 1
+
+/** ms that a worker has, after the deadline of the drain, before it is killed. */
+const LAST_WORDS = 5_000
+
+/**
+ * The workers of a supervisor. There are always as many as are wanted: one that ends by itself is replaced at once, and
+ * with growing pauses if that happens in a row; one that is replaced on purpose goes only when the new one serves.
+ */
+export class Workers {
+  readonly #spawn: (slot: number, generation: number) => WorkerProcess
+  readonly #options: WorkersOptions
+  readonly #log: Log
+  /** Those that are wanted: starting or ready. */
+  readonly #present = new Set<WorkerProcess>()
+  readonly #retired = new Set<WorkerProcess>()
+  readonly #backoff = new RespawnBackoff()
+  readonly #leases = new WeakMap<WorkerProcess, number>()
+  readonly #stop = new AbortController()
+  #target = 0
+  #generation = 1
+  #operation: Promise<unknown> = Promise.resolve()
+  #watch: NodeJS.Timeout | undefined
+
+  constructor (spawn: (slot: number, generation: number) => WorkerProcess, options: WorkersOptions, log: Log) {
+    this.#spawn = spawn
+    this.#options = options
+    this.#log = log
+  }
+
+  get target (): number {
+    return this.#target
+  }
+
+  get generation (): number {
+    return this.#generation
+  }
+
+  /** Whether workers end again and again soon after they have come to serve. */
+  get isLooping (): boolean {
+    return this.#backoff.isLooping
+  }
+
+  get present (): readonly WorkerProcess[] {
+    return [...this.#present]
+  }
+
+  get status (): WorkerStatus[] {
+    return [...this.#present, ...this.#retired].map(({ slot, pid, state, generation, servesSince, stats }) => ({
+      slot, pid, state, generation, uptime: servesSince === 0 ? 0 : Math.round(performance.now() - servesSince), ...stats,
+    }))
+  }
+
+  /** All of them at once; if one fails, the others are ended and its failure is that of the start. */
+  async start (count: number): Promise<void> {
+    this.#target = count
+    const workers = Array.from({ length: count }, () => this.#add())
+    try {
+      await Promise.all(workers.map(({ ready }) => ready))
+    } catch (error) {
+      this.#stop.abort()
+      await Promise.all([...this.#present].map(worker => worker.end()))
+      throw error
+    }
+    this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL).unref()
+  }
+
+  /**
+   * Replaces all of them, one after the other, by workers that run the program as it is on disk now: the new one serves
+   * before the old one begins to drain. If the first new one fails, nothing has changed.
+   *
+   * @throws `FST_KEEP_ENGINE_RELOAD_FAILED`
+   */
+  reload (): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#waitForOlder()
+      const old = this.present
+      this.#generation++
+      for (const [index, worker] of old.entries()) {
+        if (!this.#present.has(worker)) continue
+        try {
+          await this.#replace(worker)
+        } catch (error) {
+          if (index === 0) this.#generation--
+          throw new ReloadFailed(index === 0 ? 'the present workers go on serving' : `${index} of ${old.length} workers are new, the others go on serving`, (error as Error).message, { cause: error })
+        }
+      }
+      this.#backoff.reset()
+    })
+  }
+
+  /** @param count of workers from now on, at least 1 */
+  scale (count: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.#target
+      this.#target = count
+      try {
+        await Promise.all(Array.from({ length: Math.max(0, count - this.#present.size) }, () => this.#add().ready))
+      } catch (error) {
+        this.#target = Math.max(before, [...this.#present].filter(({ state }) => state === 'ready').length)
+        throw error
+      }
+      for (const worker of this.present.slice(count)) this.#retire(worker)
+    })
+  }
+
+  /** Each of them reads again what it can. */
+  async graceful (): Promise<void> {
+    const failures = await Promise.all([...this.#present].map(async worker => ({ worker, failure: await worker.graceful() })))
+    const failed = failures.filter(({ failure }) => failure !== undefined)
+    if (failed.length > 0) throw new Error(failed.map(({ worker: { slot, pid }, failure }) => `worker ${slot} (${pid}): ${failure}`).join('; '))
+  }
+
+  tell (message: PeerMessage, from: WorkerProcess): void {
+    for (const worker of this.#present) if (worker !== from) worker.tell(message)
+  }
+
+  /**
+   * Ends all of them, each with a drain; when the deadline has come, at once.
+   *
+   * @param isHandedOver others serve already: drain for as long as clients were promised
+   * @throws `FST_KEEP_ENGINE_WORKERS_NOT_STOPPED` if one did not end cleanly
+   */
+  async stop (deadline: AbortSignal, isHandedOver: boolean): Promise<void> {
+    this.#stop.abort()
+    clearInterval(this.#watch)
+    const workers = [...this.#present, ...this.#retired]
+    for (const worker of workers) {
+      if (isHandedOver) worker.retire()
+      else worker.terminate()
+    }
+    let killing: NodeJS.Timeout | undefined
+    const hurry = (): void => {
+      for (const worker of workers) worker.hurry()
+      killing = setTimeout(() => { for (const worker of workers) if (worker.state !== 'ended') worker.kill() }, LAST_WORDS)
+    }
+    if (deadline.aborted) hurry()
+    deadline.addEventListener('abort', hurry, { once: true })
+    const ends = await Promise.all(workers.map(async worker => ({ worker, ...await worker.ended })))
+    clearTimeout(killing)
+    deadline.removeEventListener('abort', hurry)
+    const unclean = ends.filter(({ code, signal }) => signal !== null || (code !== 0 && code !== null))
+    if (unclean.length > 0) throw new WorkersNotStopped(unclean.map(({ worker: { slot, pid }, code, signal }) => `worker ${slot} (${pid}) ended with ${signal ?? `code ${code}`}`).join('; '))
+  }
+
+  #add (slot = this.#freeSlot()): WorkerProcess {
+    const worker = this.#spawn(slot, this.#generation)
+    worker.onPeer = message => this.tell(message, worker)
+    this.#present.add(worker)
+    this.#leases.set(worker, 0.8 + Math.random() * 0.4)
+    worker.ready.then(
+      () => this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info'),
+      () => this.#present.delete(worker)
+    )
+    worker.ended.then(end => this.#ended(worker, end.signal ?? `code ${end.code}`), () => {})
+    return worker
+  }
+
+  #freeSlot (): number {
+    const taken = new Set([...this.#present].map(({ slot }) => slot))
+    let slot = 1
+    while (taken.has(slot)) slot++
+    return slot
+  }
+
+  /** A new one in its place, and only then does it go. */
+  async #replace (worker: WorkerProcess): Promise<void> {
+    await this.#add(worker.slot).ready
+    this.#retire(worker)
+  }
+
+  #retire (worker: WorkerProcess): void {
+    if (!this.#present.delete(worker)) return
+    this.#retired.add(worker)
+    worker.retire()
+  }
+
+  #ended (worker: WorkerProcess, how: string): void {
+    if (this.#retired.delete(worker)) {
+      if (how !== 'code 0') this.#log(`Worker ${worker.slot} (${worker.pid}), which had been replaced, ended with ${how}`, 'warn', 'FST_KEEP_ENGINE_WORKER_ENDED')
+      return
+    }
+    // One that never came to serve is the business of whoever has started it.
+    if (!this.#present.delete(worker) || worker.servesSince === 0 || this.#stop.signal.aborted) return
+    this.#log(`Worker ${worker.slot} (${worker.pid}) ended with ${how}`, 'error', 'FST_KEEP_ENGINE_WORKER_ENDED')
+    this.#respawn(worker.slot, performance.now() - worker.servesSince).catch(() => {})
+  }
+
+  async #respawn (slot: number, served: number): Promise<void> {
+    while (this.#present.size < this.#target) {
+      const wasLooping = this.isLooping
+      const pause = this.#backoff.next(served)
+      if (this.isLooping && !wasLooping) this.#log('Workers end again and again soon after their start: see why the last ones ended', 'fatal', 'FST_KEEP_ENGINE_CRASH_LOOP')
+      if (pause > 0) {
+        this.#log(`Worker ${slot} is started again in ${pause} ms`, 'warn')
+        await delay(pause, undefined, { signal: this.#stop.signal, ref: false })
+      }
+      if (this.#stop.signal.aborted || this.#present.size >= this.#target) return
+      try {
+        return await this.#add(slot).ready
+      } catch (error) {
+        this.#log((error as Error).message, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED')
+        served = 0
+      }
+    }
+  }
+
+  #look (): void {
+    const now = performance.now()
+    for (const worker of this.#present) {
+      if (worker.state !== 'ready' || now - worker.lastBeat < this.#options.blockedAfter) continue
+      this.#log(`Worker ${worker.slot} (${worker.pid}) has given no sign of life for ${Math.round(now - worker.lastBeat)} ms: its event loop is blocked; it is killed`, 'error', 'FST_KEEP_ENGINE_WORKER_BLOCKED')
+      worker.kill()
+    }
+    const worker = [...this.#present].find(worker => worker.state === 'ready' && this.#hasHadItsTime(worker, now))
+    if (worker === undefined || this.#isRecycling) return
+    this.#isRecycling = true
+    this.#log(`Worker ${worker.slot} (${worker.pid}) has had its time and is replaced`)
+    this.#inTurn(async () => { if (this.#present.has(worker)) await this.#replace(worker) })
+      .catch((error: Error) => this.#log(`It stays, because the new one failed: ${error.message}`, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED'))
+      .finally(() => { this.#isRecycling = false })
+  }
+
+  #isRecycling = false
+
+  #hasHadItsTime (worker: WorkerProcess, now: number): boolean {
+    const { requests = Infinity, age = Infinity, memory = Infinity } = this.#options.recycle
+    const share = this.#leases.get(worker) ?? 1
+    const { stats, servesSince } = worker
+    return stats.requests > requests * share || now - servesSince > age * share || stats.memory > memory
+  }
+
+  async #waitForOlder (): Promise<void> {
+    const older = (): number => new Set([...this.#retired].map(({ generation }) => generation)).size
+    if (older() > OLDER_GENERATIONS) this.#log('The reload waits for older workers that still drain')
+    while (older() > OLDER_GENERATIONS) await Promise.race([...this.#retired].map(({ ended }) => ended))
+  }
+
+  /** One change at a time. */
+  #inTurn (change: () => Promise<void>): Promise<void> {
+    const turn = this.#operation.then(() => {
+      this.#stop.signal.throwIfAborted()
+      return change()
+    })
+    this.#operation = turn.catch(() => {})
+    return turn
+  }
+}

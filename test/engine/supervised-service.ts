@@ -1,0 +1,76 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Test } from 'tap'
+import type { LoadOptions, LoadReport } from '../../bench/load/client.js'
+import type { SupervisorStatus } from '@fastkeep/engine'
+import { Child, plainEnvironment, runNode } from '../child.js'
+
+const supervisor = new URL('fixtures/supervisor.js', import.meta.url)
+const loader = fileURLToPath(new URL('../../bench/load/main.ts', import.meta.url))
+
+export interface Service {
+  readonly supervisor: Child
+  readonly port: number
+  /** Writes what the next process to start will be. */
+  deploy: (generation: string) => void
+  status: () => Promise<SupervisorStatus>
+  get: (path?: string) => Promise<Answer>
+}
+
+export interface Answer {
+  generation: string
+  pid: number
+  [key: string]: unknown
+}
+
+/** A folder that another user can read too. */
+export function folderOf (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'fastkeep-supervisor-'))
+  chmodSync(folder, 0o755)
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A supervisor with two workers, unless the options say otherwise. */
+export async function supervisedService (t: Test, options: object = {}, env: NodeJS.ProcessEnv = {}): Promise<Service> {
+  const GENERATION = join(folderOf(t), 'generation')
+  const deploy = (generation: string): void => writeFileSync(GENERATION, generation)
+  deploy('0')
+  const child = runNode(t, supervisor, { GENERATION, OPTIONS: JSON.stringify(options), ...env })
+  const [, port] = await child.match(/serve on http:\/\/127\.0\.0\.1:(\d+)/) as unknown as [string, string]
+  await child.match(/Bus STARTED/)
+  let asked = 0
+  return {
+    supervisor: child,
+    port: Number(port),
+    deploy,
+    status: async () => {
+      child.kill('SIGPROF')
+      const [, text] = await child.match(new RegExp(`^(?:[^]*?status ){${++asked}}(\\{.*\\})`)) as unknown as [string, string]
+      return JSON.parse(text) as SupervisorStatus
+    },
+    get: async (path = '/') => await (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json() as Answer,
+  }
+}
+
+/** A load in a process of its own; ends and reports when told. */
+export async function underLoad (t: Test, options: LoadOptions): Promise<() => Promise<LoadReport>> {
+  const child = new Child(t, process.execPath, ['--import=tsx', loader, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'], env: plainEnvironment() })
+  await child.match(/running/)
+  return async () => {
+    child.process.stdin?.end()
+    const [report] = await child.match(/\{.*\}/)
+    return JSON.parse(report) as LoadReport
+  }
+}
+
+export function isAlive (pid: number): boolean {
+  try {
+    // One that has ended and that nobody has asked about yet is still there, as Z.
+    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
