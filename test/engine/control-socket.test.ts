@@ -97,13 +97,13 @@ test('a reload hands the socket over: no request to it is refused, and the succe
   const { child, socket } = await controlledService(t)
   const before = lstatSync(socket).ino
   const pids = new Set<number>()
-  let isDone = false
+  const progress = { isDone: false }
   const asking = (async () => {
-    while (!isDone) pids.add((await status(socket)).pid)
+    while (!progress.isDone) pids.add((await status(socket)).pid)
   })()
   t.same(await requestControl(socket, 'reload'), {})
   const successor = (await status(socket)).pid
-  isDone = true
+  progress.isDone = true
   await asking
   t.not(successor, child.pid)
   t.same([...pids].filter(pid => pid !== child.pid && pid !== successor), [])

@@ -7,8 +7,17 @@ import { needs } from '../programs.js'
 import { CLI, Project } from './project.js'
 
 const STATUS: EngineStatus = {
-  state: 'STARTED', pid: 12, uptime: 93_784_000, version: '0.1.0', node: 'v24.1.0', urls: ['https://127.0.0.1:8443'], connections: 3, requests: 40,
-  memory: 104_857_600, eventLoopDelay: 1.2, pidFile: '/run/shop.pid',
+  state: 'STARTED',
+  pid: 12,
+  uptime: 93_784_000,
+  version: '0.1.0',
+  node: 'v24.1.0',
+  urls: ['https://127.0.0.1:8443'],
+  connections: 3,
+  requests: 40,
+  memory: 104_857_600,
+  eventLoopDelay: 1.2,
+  pidFile: '/run/shop.pid',
 }
 
 test('status shows what a running service says of itself, with 0, and as JSON what it said', async t => {

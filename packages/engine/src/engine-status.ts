@@ -59,7 +59,7 @@ export function addEngineStatus (engine: Engine): void {
     uptime: () => Math.round(process.uptime() * 1_000),
     version: () => version,
     node: () => process.version,
-    urls: () => engine.supervisor === undefined ? engine.server.urls : engine.server.sockets.map(({ address }) => format(address)),
+    urls: () => engine.supervisor === undefined ? engine.server.urls : engine.server.sockets.flatMap(({ address }) => address === undefined ? [] : format(address)),
     connections: () => engine.server.connections,
     requests: () => engine.supervisor === undefined ? engine.server.requests : sumOf(engine.supervisor.status.workers),
     memory: () => process.memoryUsage.rss(),

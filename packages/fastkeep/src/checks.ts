@@ -108,7 +108,10 @@ function checkApp ({ user, group }: CommandOptions, app: string | undefined): st
   const account = user === undefined || process.geteuid?.() !== 0 ? undefined : resolveAccount(user, group)
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app)], {
     ...account === undefined ? {} : { uid: account.uid, gid: account.gid },
-    encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: LOAD_PATIENCE, killSignal: 'SIGKILL',
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LOAD_PATIENCE,
+    killSignal: 'SIGKILL',
   })
   if (status !== 0) {
     const why = error?.message ?? (stderr.trim().split('\n').at(-1) || 'it ended without a word')

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
+import type Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import enginePlugin, { OPTIONS, serverOptions, type Engine } from '@fastkeep/engine'
 import type { CommandOptions } from './command-options.js'
@@ -76,10 +77,10 @@ function loggerOf ({ log, logLevel = 'info' }: CommandOptions): { level: string,
 }
 
 /** The app's own Fastify, so that the process has one; this package's where the app has none. */
-function fastifyFor (path: string): typeof import('fastify') {
+function fastifyFor (path: string): typeof Fastify {
   for (const from of [path, import.meta.url]) {
     try {
-      return createRequire(from)('fastify') as typeof import('fastify')
+      return createRequire(from)('fastify') as typeof Fastify
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
     }

@@ -20,21 +20,21 @@ export function statusPage (status: EngineStatus, { hasColours = false, now = Da
   const paint: Paint = (text, colour) => hasColours ? `\u001b[${colour}m${text}\u001b[0m` : text
   const { workers, certificates } = status
   const rows: Array<readonly [string, string | undefined]> = [
-    ['state', paint(status.state, status.state === 'STARTED' ? GREEN : YELLOW)],
+    ['state', paint(printable(status.state), status.state === 'STARTED' ? GREEN : YELLOW)],
     ['pid', String(status.pid)],
     ['uptime', duration(status.uptime / 1_000)],
     ['workers', status.supervisor === undefined ? undefined : `${status.supervisor.target} wanted, generation ${status.supervisor.generation}${status.supervisor.crashLoop ? `, ${paint('they crash again and again', RED)}` : ''}`],
-    ['serving', status.urls.length === 0 ? undefined : status.urls.join('  ')],
+    ['serving', status.urls.length === 0 ? undefined : printable(status.urls.join('  '))],
     ['connections', String(status.connections)],
     ['requests', String(status.requests)],
     ['memory', megabytes(status.memory)],
     ['event loop', delayText(status.eventLoopDelay, paint)],
     ['draining', status.draining === undefined ? undefined : `${status.draining.connections} connections left, ${Math.ceil(status.draining.left / 1000)} s`],
-    ['PID file', status.pidFile],
-    ['version', `fastkeep ${status.version}, Node ${status.node}`],
+    ['PID file', status.pidFile === undefined ? undefined : printable(status.pidFile)],
+    ['version', printable(`fastkeep ${status.version}, Node ${status.node}`)],
     ...Array.isArray(certificates) ? certificates.map(({ name, expires }) => ['certificate', expiry(name, expires, now, paint)] as const) : [],
   ]
-  const page = rows.flatMap(([name, value]) => value === undefined ? [] : [`${name.padEnd(13)}${printable(value, hasColours)}`])
+  const page = rows.flatMap(([name, value]) => value === undefined ? [] : [`${name.padEnd(13)}${value}`])
   return [...page, ...Array.isArray(workers) ? ['', ...workerTable(workers)] : []].join('\n')
 }
 
@@ -51,7 +51,7 @@ const COLUMNS: ReadonlyArray<readonly [string, (worker: WorkerStatus) => string]
 ]
 
 function workerTable (workers: readonly WorkerStatus[]): string[] {
-  const rows = [COLUMNS.map(([title]) => title), ...workers.map(worker => COLUMNS.map(([, text]) => printable(text(worker), false)))]
+  const rows = [COLUMNS.map(([title]) => title), ...workers.map(worker => COLUMNS.map(([, text]) => printable(text(worker))))]
   const widths = COLUMNS.map((_column, index) => Math.max(...rows.map(row => row[index]?.length ?? 0)))
   return rows.map(row => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd())
 }
@@ -79,11 +79,10 @@ function delayText (delay: number, paint: Paint): string {
 function expiry (name: string, expires: string, now: number, paint: Paint): string {
   const days = Math.floor((Date.parse(expires) - now) / (DAY * 1_000))
   const text = days < 0 ? `expired ${-days} days ago` : `${days} days left`
-  return `${name}: ${paint(text, days < 0 ? RED : days < SOON ? YELLOW : GREEN)}`
+  return `${printable(name)}: ${paint(text, days < 0 ? RED : days < SOON ? YELLOW : GREEN)}`
 }
 
-/** What a service sends is not to command the terminal; the colours here are our own. */
-function printable (text: string, hasColours: boolean): string {
-  const own = hasColours ? /\u001b\[(?:0|3[123])m/ : /$^/
-  return text.split(new RegExp(`(${own.source})`)).map((part, index) => index % 2 === 1 ? part : part.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')).join('')
+/** What a service sends is not to command the terminal. */
+function printable (text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
 }

@@ -21,7 +21,9 @@ export function assertTrusted (file: string, links = 0): void {
   const path = resolve(file)
   const ancestors = ancestorsOf(path)
   for (const [index, ancestor] of ancestors.entries()) {
-    const stats = lstatSync(ancestor)
+    const stats = lstatSync(ancestor, { throwIfNoEntry: false })
+    // Whoever opens it says that it is missing, and in what words.
+    if (stats === undefined) return
     const fault = faultOf(stats, index < ancestors.length - 1)
     if (fault !== undefined) throw new PathNotTrusted(`${ancestor}${ancestor === path ? '' : `, above ${path},`} ${fault}`)
     if (!stats.isSymbolicLink()) continue
