@@ -24,11 +24,11 @@ export function setUp () {
     // Writes tap's own entry point for the plugins that .taprc names.
     run('node', [bin('tap/dist/esm/run.mjs'), 'build'])
   })
-  const sources = ['tsconfig.json', 'tsconfig.base.json', ...membersWith('tsconfig.json'), ...membersWith('src').flatMap(filesBelow)]
+  const sources = [join('scripts', 'build.js'), 'tsconfig.json', 'tsconfig.base.json', ...membersWith('tsconfig.json'), ...membersWith('src').flatMap(filesBelow)]
   const isBuilt = membersWith('src').every(src => existsSync(join(root, src, '..', 'dist')))
   onceFor('build', installed + fingerprint(sources), isBuilt, () => {
     say('building the packages')
-    run('node', [bin('typescript/bin/tsc'), '-b'])
+    run('node', [join('scripts', 'build.js')])
   })
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { secret, string } from '@fastkeep/options'
-import { jsonErrorOffset } from '../../packages/engine/dist/config/json-error-offset.js'
+import { jsonErrorOffset } from '../../packages/engine/src/config/json-error-offset.js'
 
 const CODE = 'FST_KEEP_ENGINE_CONFIG_FILE_'
 

@@ -1,8 +1,8 @@
 import { describeConfig, formatConfig, type Given, OPTIONS, type ConfigOptions, type ConfigTable, resolveConfig, type EffectiveOption } from '@fastkeep/engine'
 import { test } from 'tap'
 import { secret, string } from '@fastkeep/options'
-import { variableOf } from '../../packages/engine/dist/config/environment.js'
-import { type ConfigSources } from '../../packages/engine/dist/config/resolve.js'
+import { variableOf } from '../../packages/engine/src/config/environment.js'
+import { type ConfigSources } from '../../packages/engine/src/config/resolve.js'
 
 const CODE = 'FST_KEEP_ENGINE_CONFIG_'
 const OUTSIDE = ['flags', 'environment', 'file'] as const

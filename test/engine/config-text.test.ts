@@ -1,10 +1,10 @@
 import { readEnvironment, parseFlags, OPTIONS, type ConfigTable } from '@fastkeep/engine'
 import { test } from 'tap'
 import { optionChecker, secret, string } from '@fastkeep/options'
-import { FOREIGN_VARIABLES, variableOf } from '../../packages/engine/dist/config/environment.js'
-import { flagOf } from '../../packages/engine/dist/config/flags.js'
-import { rulesOf } from '../../packages/engine/dist/config/options.js'
-import { plain } from '../../packages/engine/dist/config/text-form.js'
+import { FOREIGN_VARIABLES, variableOf } from '../../packages/engine/src/config/environment.js'
+import { flagOf } from '../../packages/engine/src/config/flags.js'
+import { rulesOf } from '../../packages/engine/src/config/options.js'
+import { plain } from '../../packages/engine/src/config/text-form.js'
 
 const CODE = 'FST_KEEP_ENGINE_CONFIG_'
 const written = Object.entries(OPTIONS).filter(([, { text }]) => text !== undefined)

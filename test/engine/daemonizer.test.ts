@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { test, type Test } from 'tap'
 import { Child, plainEnvironment, runNode } from '../child.js'
 import { needs } from '../programs.js'
-import { lacksCloseOnExec } from '../../packages/engine/dist/plugins/inherited-descriptors.js'
-import { sameEnvironment, sameProgram } from '../../packages/engine/dist/plugins/same-program.js'
+import { lacksCloseOnExec } from '../../packages/engine/src/plugins/inherited-descriptors.js'
+import { sameEnvironment, sameProgram } from '../../packages/engine/src/plugins/same-program.js'
 
 const fixture = new URL('fixtures/daemon.js', import.meta.url)
 const skip = process.platform === 'linux' ? false : 'it reads /proc'
@@ -176,7 +176,7 @@ test('a listener that fails in the daemon gives the launcher the exit code of th
 })
 
 test('a module that only the daemon misses, or cannot parse, is told though nothing of the program has run', { skip }, async t => {
-  const plugin = new URL('../../packages/engine/dist/plugins/daemonizer.js', import.meta.url).href
+  const plugin = import.meta.resolve('@fastkeep/engine')
   const main = `import './part.js'\nimport { launchDaemon } from '${plugin}'\nawait launchDaemon()\n`
   const changes = {
     "import { unlinkSync } from 'node:fs'; unlinkSync(new URL(import.meta.url))": /Cannot find module '.*part\.js' imported from .*main\.js/,
@@ -314,7 +314,7 @@ test('it is refused with 78 once there are sockets or threads, and nothing is st
 })
 
 test('a program from standard input, -e or -p is refused with 78', async t => {
-  const plugin = new URL('../../packages/engine/dist/plugins/daemonizer.js', import.meta.url).href
+  const plugin = import.meta.resolve('@fastkeep/engine')
   const code = `import('${plugin}').then(({ launchDaemon }) => launchDaemon()).catch(error => { console.log(error.code, error.exitCode); process.exit(9) })`
   for (const args of [['-'], [], ['-e', code, 'argument'], ['-p', code]]) {
     const child = new Child(t, process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'], env: plainEnvironment() })

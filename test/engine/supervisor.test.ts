@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
 import { runNode } from '../child.js'
 import { needsRoot } from '../programs.js'
@@ -198,4 +199,19 @@ test('the PID file names the supervisor, and workers leave it alone', async t =>
   supervisor.kill('SIGTERM')
   await supervisor.ended
   t.equal(existsSync(PID_FILE), false)
+})
+
+test('a supervisor that was held up for long kills none of its workers for that', async t => {
+  const { supervisor, status } = await supervisedService(t, { blockedAfter: 2000 })
+  const { workers: before } = await status()
+  supervisor.kill('SIGSTOP')
+  await delay(3500)
+  supervisor.kill('SIGCONT')
+  await delay(2500)
+  t.same((await status()).workers.map(({ pid }) => pid), before.map(({ pid }) => pid))
+})
+
+test('a worker does not restart by itself: that is its supervisor\'s business', async t => {
+  const { get } = await supervisedService(t, { workers: 1 })
+  t.match(await get('/reload'), { error: /it is a worker; reload or restart its supervisor/ })
 })

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { assertJson } from '../../packages/secure-session/dist/json-values.js'
+import { assertJson } from '../../packages/secure-session/src/json-values.js'
 
 const notJson = 'FST_KEEP_SECURE_SESSION_VALUE_NOT_JSON'
 const tooLarge = 'FST_KEEP_SECURE_SESSION_TOO_LARGE'

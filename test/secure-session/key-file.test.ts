@@ -5,10 +5,10 @@ import { inspect } from 'node:util'
 import fastify from 'fastify'
 import { test, type Test } from 'tap'
 import secureSession, { generateKey } from '@fastkeep/secure-session'
-import { readKeyFile } from '../../packages/secure-session/dist/sealed/key-file.js'
+import { readKeyFile } from '../../packages/secure-session/src/sealed/key-file.js'
 import { needs } from '../programs.ts'
 
-const keyFileModule = new URL('../../packages/secure-session/dist/sealed/key-file.js', import.meta.url).href
+const keyFileModule = new URL('../../packages/secure-session/src/sealed/key-file.ts', import.meta.url).href
 const prefix = 'FST_KEEP_SECURE_SESSION_'
 const byMode = { skip: process.platform === 'win32' && 'no such mode on Windows' }
 
@@ -101,7 +101,7 @@ test('a FIFO is refused and not waited for', { skip: needs('mkfifo') }, async t 
   // In a process of its own: to wait for the writer would block this one, its timeouts included.
   const program = `import { readKeyFile } from ${JSON.stringify(keyFileModule)}
     try { readKeyFile(${JSON.stringify(path)}, 'owner', {}) } catch ({ code, message }) { console.log(code, message) }`
-  const said = execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' })
+  const said = execFileSync(process.execPath, ['--import=tsx', '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' })
   t.match(said, /^FST_KEEP_SECURE_SESSION_KEY_FILE_UNREADABLE .*\/fifo" \(not a regular file\)/)
 })
 

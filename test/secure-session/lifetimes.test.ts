@@ -1,9 +1,9 @@
 import { test } from 'tap'
 import { generateKey, type SecureSessionOptions } from '@fastkeep/secure-session'
-import { currentSecond, isInFuture, isRenewalDue, passedLimit } from '../../packages/secure-session/dist/lifetimes.js'
-import { createKeyRing } from '../../packages/secure-session/dist/sealed/key-ring.js'
-import { sealedSessions } from '../../packages/secure-session/dist/sealed/sealed-sessions.js'
-import { type SessionRecord } from '../../packages/secure-session/dist/session-record.js'
+import { currentSecond, isInFuture, isRenewalDue, passedLimit } from '../../packages/secure-session/src/lifetimes.js'
+import { createKeyRing } from '../../packages/secure-session/src/sealed/key-ring.js'
+import { sealedSessions } from '../../packages/secure-session/src/sealed/sealed-sessions.js'
+import { type SessionRecord } from '../../packages/secure-session/src/session-record.js'
 import { Browser, httpsApp, key, overHttps } from './https-app.ts'
 
 const lifetimes = { idleTimeout: 1800, absoluteTimeout: 43200 }

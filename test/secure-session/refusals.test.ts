@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test, type Test } from 'tap'
 import { generateKey, type SecureSessionOptions, type SessionRefused } from '@fastkeep/secure-session'
-import { currentSecond } from '../../packages/secure-session/dist/lifetimes.js'
-import { createKeyRing } from '../../packages/secure-session/dist/sealed/key-ring.js'
-import { seal, type SealContext } from '../../packages/secure-session/dist/sealed/seal.js'
+import { currentSecond } from '../../packages/secure-session/src/lifetimes.js'
+import { createKeyRing } from '../../packages/secure-session/src/sealed/key-ring.js'
+import { seal, type SealContext } from '../../packages/secure-session/src/sealed/seal.js'
 import { Browser, httpsApp, key, overHttps, type LogLine } from './https-app.ts'
 
 const context: SealContext = {

@@ -1,7 +1,7 @@
 import { createDecipheriv, hkdfSync, randomBytes, randomInt } from 'node:crypto'
 import { test } from 'tap'
-import { createKeyRing, deriveSubkey, type KeyRing } from '../../packages/secure-session/dist/sealed/key-ring.js'
-import { open, seal, type SealContext } from '../../packages/secure-session/dist/sealed/seal.js'
+import { createKeyRing, deriveSubkey, type KeyRing } from '../../packages/secure-session/src/sealed/key-ring.js'
+import { open, seal, type SealContext } from '../../packages/secure-session/src/sealed/seal.js'
 
 const DAY = 86400
 const now = 20_000 * DAY + DAY / 2

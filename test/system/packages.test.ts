@@ -13,7 +13,7 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const env = plainEnvironment()
 
-interface Manifest { name: string, version: string, packageManager: string }
+interface Manifest { name: string, version: string, private?: boolean, packageManager: string }
 
 async function manifestOf (folder: string): Promise<Manifest> {
   return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest
@@ -26,7 +26,11 @@ async function pnpm (cwd: string, ...args: string[]): Promise<string> {
   return stdout
 }
 
-const folders = (await readdir(join(root, 'packages'))).map(name => join(root, 'packages', name))
+const folders: string[] = []
+for (const name of await readdir(join(root, 'packages'))) {
+  const folder = join(root, 'packages', name)
+  if ((await manifestOf(folder)).private !== true) folders.push(folder)
+}
 const scratch = await mkdtemp(join(tmpdir(), 'fastkeep packages '))
 const tarballs = join(scratch, 'tarballs')
 await mkdir(tarballs)
@@ -59,6 +63,7 @@ for (const folder of folders) {
     t.ok(files.includes('package/dist/index.js'))
     t.ok(files.includes('package/dist/index.d.ts'))
     t.same(files.filter(file => /tsbuildinfo|node_modules|\.env/.test(file)), [])
+    t.ok(files.filter(file => file.endsWith('.js')).length < 20, 'its modules are bundled')
     const { stdout: packed } = await run('tar', ['-xzOf', tarballOf(manifest), 'package/package.json'])
     t.notMatch(packed, 'workspace:')
   })

@@ -1,4 +1,3 @@
-import { MessageChannel } from 'node:worker_threads'
 import { integer, nested, optionChecker, type Rule } from '@fastkeep/options'
 import { Bus } from './bus/bus.js'
 import type { Listener, SubscribeOptions } from './bus/channel.js'

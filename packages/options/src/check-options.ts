@@ -29,6 +29,8 @@ export interface CheckOptions extends OptionErrors {
  * // FST_KEEP_WEBSOCKET_OPTION_UNKNOWN: websocket: unknown option "maxPayLoad", did you mean "maxPayload"?
  */
 export function optionChecker (packageName: string): CheckOptions {
+  const made = checkers.get(packageName)
+  if (made !== undefined) return made
   const prefix = `FST_KEEP_${packageName.toUpperCase().replaceAll('-', '_')}`
   const OptionUnknown = createError(`${prefix}_OPTION_UNKNOWN`, '%s', 500, TypeError)
   const OptionInvalid = createError(`${prefix}_OPTION_INVALID`, '%s', 500, TypeError)
@@ -49,8 +51,13 @@ export function optionChecker (packageName: string): CheckOptions {
     }
   }
 
-  return Object.assign((options: object, rules: OptionRules) => check(options, rules), { OptionUnknown, OptionInvalid })
+  const checker = Object.assign((options: object, rules: OptionRules) => check(options, rules), { OptionUnknown, OptionInvalid })
+  checkers.set(packageName, checker)
+  return checker
 }
+
+/** Each module of a package asks for its check, and error classes are dear to make. */
+const checkers = new Map<string, CheckOptions>()
 
 function suggestion (word: unknown, candidates: readonly string[]): string {
   const meant = typeof word === 'string' ? nearest(word, candidates) : undefined

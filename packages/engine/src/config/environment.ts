@@ -28,10 +28,14 @@ export function variableOf (path: string): string {
  */
 export function readEnvironment (environment: NodeJS.ProcessEnv, table: ConfigTable = OPTIONS): Given[] {
   const { Unknown, Invalid } = REFUSALS.environment
+  const names = Object.keys(environment).filter(name => name.startsWith(PREFIX) && !Object.hasOwn(FOREIGN_VARIABLES, name))
+  // The common case; the names of all options are not needed then.
+  if (names.length === 0) return []
   const paths = new Map(Object.keys(table).filter(path => table[path]?.text !== undefined).map(path => [variableOf(path), path]))
   const given: Given[] = []
-  for (const [name, text] of Object.entries(environment)) {
-    if (text === undefined || !name.startsWith(PREFIX) || Object.hasOwn(FOREIGN_VARIABLES, name)) continue
+  for (const name of names) {
+    const text = environment[name]
+    if (text === undefined) continue
     const path = paths.get(name)
     const option = path === undefined ? undefined : table[path]
     if (path === undefined || option === undefined) {

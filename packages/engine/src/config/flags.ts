@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { REFUSALS } from './config-errors.js'
 import { parse, suggestion, type Given } from './given.js'
 import { OPTIONS, wordsOf, type ConfigOption, type ConfigTable } from './options.js'
@@ -32,6 +31,7 @@ export function flagOf (path: string): string {
  */
 export function parseFlags (argv: readonly string[], table: ConfigTable = OPTIONS): Flags {
   const flags = flagsOf(table)
+  const { parseArgs } = process.getBuiltinModule('node:util')
   const { tokens } = parseArgs({
     args: [...argv],
     options: Object.fromEntries([...flags].map(([name, { option }]) => [name.slice(2), { type: isBoolean(option) ? 'boolean' : 'string' }])),

@@ -1,7 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
-import { inspect } from 'node:util'
 import { func, integer, oneOf, optionChecker, type Rule } from '@fastkeep/options'
 import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
@@ -116,6 +115,7 @@ export class CrashPolicy {
     if (this.#first?.fault === fault) return
     const isFirst = this.#first === undefined
     this.#first ??= { fault }
+    const { inspect } = process.getBuiltinModule('node:util')
     const { name, FaultError } = FAULTS[origin]
     tell(`${isFirst ? '' : 'while ending because of the first fault: '}${name}: ${inspect(fault)}`)
     const error = new FaultError(fault instanceof Error ? fault.message : inspect(fault), { cause: fault })

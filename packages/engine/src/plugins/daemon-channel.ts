@@ -1,7 +1,5 @@
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { inspect } from 'node:util'
-import { isMainThread } from 'node:worker_threads'
 
 /** What a daemon tells its launcher over a socket pair, one JSON text a line: what it writes to standard error, then its pid once it is ready. */
 export type DaemonMessage = { readonly stderr: string } | { readonly ready: number }
@@ -19,6 +17,9 @@ export const NOTE = 'FASTKEEP_DAEMON_NOTE'
 
 /** The variable with the pid of the process that the note is for, so that no child of a daemon takes itself for the daemon. */
 export const NOTE_PID = 'FASTKEEP_DAEMON_PID'
+
+/** The URL of this module as a daemon imports it before any other one; what is exported here may lie in a chunk. */
+export const PRELOAD = new URL('daemon-channel.js', import.meta.url).href
 
 /** ms between SIGTERM and SIGKILL for a daemon that has to end before it is ready. */
 export const TERMINATION_GRACE = 3000
@@ -90,17 +91,17 @@ function sharedState (): DaemonState {
 }
 
 function joinLauncher (): LauncherChannel | undefined {
-  if (!isMainThread) return undefined
   const { [NOTE]: note, [NOTE_PID]: pid } = process.env
+  if (note === undefined || !process.getBuiltinModule('node:worker_threads').isMainThread) return undefined
   delete process.env[NOTE]
   delete process.env[NOTE_PID]
-  if (note === undefined || pid !== String(process.pid)) return undefined
+  if (pid !== String(process.pid)) return undefined
   const { channel, environment } = JSON.parse(note) as LaunchNote
   const socket = openSocket(channel)
   if (socket === undefined) return undefined
   Object.assign(process.env, environment)
   // The launcher's addition is not the program's: its workers would inherit it.
-  process.execArgv = process.execArgv.filter(flag => flag !== `--import=${import.meta.url}`)
+  process.execArgv = process.execArgv.filter(flag => flag !== `--import=${PRELOAD}`)
   return new LauncherChannel(channel, socket)
 }
 
@@ -122,7 +123,7 @@ function forwardErrors (forward: (text: string) => void): () => void {
     if (isForwarding) forward(typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString())
     return Reflect.apply(write, this, args) as boolean
   }
-  const onUncaught = (error: unknown): void => forward(`${inspect(error)}\n`)
+  const onUncaught = (error: unknown): void => forward(`${process.getBuiltinModule('node:util').inspect(error)}\n`)
   process.stderr.write = forwardingWrite
   process.on('uncaughtExceptionMonitor', onUncaught)
   return () => {

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import { ExitCode } from '../exit-codes.js'
-import { NOTE, TERMINATION_GRACE, type DaemonMessage, type LaunchNote } from './daemon-channel.js'
+import { NOTE, PRELOAD, TERMINATION_GRACE, type DaemonMessage, type LaunchNote } from './daemon-channel.js'
 import { DaemonLaunchFailed, DaemonStreamRefused, DaemonTooLate, DaemonUnsupported } from './daemonizer-errors.js'
 import { takeInherited, type InheritedDescriptor } from '../systemd/socket-activation.js'
 import { closeInheritedDescriptors } from './inherited-descriptors.js'
@@ -121,9 +121,8 @@ async function start (options: LaunchOptions): Promise<ChildProcess> {
 
 /** Opens the daemon's end of the channel before the program's first import, so that a module that is missing is told too. */
 function preload (): string | undefined {
-  const url = new URL('daemon-channel.js', import.meta.url)
-  // A bundle has no such file; the channel opens there when the bundle is run.
-  return existsSync(fileURLToPath(url)) ? url.href : undefined
+  // A program that was bundled has no such file; the channel opens there when the bundle is run.
+  return existsSync(fileURLToPath(PRELOAD)) ? PRELOAD : undefined
 }
 
 function environment (channel: number, activated: readonly InheritedDescriptor[]): NodeJS.ProcessEnv {

@@ -3,7 +3,7 @@ import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { predecessor } from '../supervisor/predecessor.js'
 import { daemonState } from './daemon-channel.js'
-import { launch } from './daemon-launcher.js'
+import type { LaunchOptions } from './daemon-launcher.js'
 import { DaemonDirectoryRefused, LauncherGone } from './daemonizer-errors.js'
 
 export interface DaemonOptions {
@@ -125,6 +125,12 @@ export class Daemonizer {
     daemonState.isReady = true
     this.#engine.log(`Daemonized to PID: ${process.pid}`)
   }
+}
+
+/** Most processes launch nothing. */
+async function launch (options: LaunchOptions): Promise<never> {
+  const launcher = await import('./daemon-launcher.js')
+  return await launcher.launch(options)
 }
 
 /** A process that succeeds another one in a restart is in its place, and that was a daemon already. */

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import { closeSync, constants, fchownSync, fstatSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -151,6 +150,7 @@ const READABLE_CHECK_TIMEOUT = 20_000
 
 export function assertReadable (paths: readonly string[], { account, identity: target }: Target): void {
   if (paths.length === 0) return
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, ['--input-type=commonjs', '-e', READABLE_CHECK], {
     input: JSON.stringify({ paths, target }),
     encoding: 'utf8',

@@ -1,8 +1,5 @@
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { AutoreloadRefused } from './monitor-errors.js'
-
-const { cache } = createRequire(import.meta.url)
 
 /**
  * The files that the main thread has loaded as modules, ES modules and those of loaders like tsx included, as absolute
@@ -15,7 +12,8 @@ const { cache } = createRequire(import.meta.url)
  * @see https://chromedevtools.github.io/devtools-protocol/v8/Debugger/#event-scriptParsed
  */
 export function loadedFiles (): Set<string> {
-  const files = new Set(Object.keys(cache))
+  const { createRequire } = process.getBuiltinModule('node:module')
+  const files = new Set(Object.keys(createRequire(import.meta.url).cache))
   for (const url of scriptUrls()) {
     const file = pathOf(url)
     if (file !== undefined) files.add(file)

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fchmodSync, fsyncSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type Lock, openAndLock } from './pid-file-lock.js'
@@ -45,6 +44,7 @@ export function contentFor (pid: number): string {
 }
 
 export function draftName (path: string, pid: number): string {
+  const { randomBytes } = process.getBuiltinModule('node:crypto')
   return `${prefix(path)}${pid}-${randomBytes(8).toString('hex')}.tmp`
 }
 

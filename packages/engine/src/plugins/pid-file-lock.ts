@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { asPIDFileError } from './pid-file-errors.js'
 
@@ -62,6 +61,7 @@ function openLocked (path: string, flags: number, kind: LockKind): Opened {
 
 /** The program locks the descriptor that it inherits, and what it has locked stays so when it has ended. */
 function flock (path: string, fd: number, kind: LockKind): Lock {
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { status, signal, stderr, error } = spawnSync('flock', ['-n', FLOCK_OPTION[kind], '3'], {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe', fd],

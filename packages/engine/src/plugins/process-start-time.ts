@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /** What is known of a process that runs. */
@@ -30,6 +29,7 @@ export function runningProcess (pid: number): RunningProcess | undefined {
 
 /** By the system's `ps`, which all but Windows have. */
 export function startTimeByPs (pid: number): number | undefined {
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
     encoding: 'utf8',
     env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },

@@ -1,5 +1,4 @@
 import { constants } from 'node:os'
-import { isatty } from 'node:tty'
 import { nearest } from '@fastkeep/options'
 import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
@@ -132,7 +131,7 @@ export class SignalHandler {
         this.#engine.server.hurry(signal)
         return this.#exit(signal)
       case 'graceful': return this.#report(signal, this.#engine.graceful())
-      case 'hangup': return isatty(STDIN) ? this.#exit(signal) : this.#report(signal, this.#engine.reload())
+      case 'hangup': return process.getBuiltinModule('node:tty').isatty(STDIN) ? this.#exit(signal) : this.#report(signal, this.#engine.reload())
       case 'reload': return this.#report(signal, this.#engine.reload())
       case 'restart': return this.#report(signal, this.#engine.restart())
       case 'ignore': case undefined: return

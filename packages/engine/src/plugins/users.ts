@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { GroupUnknown, TargetIsRoot, UserLookupFailed, UserUnknown } from './drop-privileges-errors.js'
 
@@ -96,6 +95,7 @@ function readDatabase (database: Database): string {
 function askSystem (database: Database, key: string | number): string {
   // Such a name stands in no database, and must not be read as an option or as two keys.
   if (/^-|[:\0\n]/.test(String(key))) return ''
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { error, status, signal, stdout } = spawnSync('getent', [database, String(key)], { encoding: 'utf8', timeout: LOOKUP_TIMEOUT })
   if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT' || status === NOT_FOUND) return ''
   if (status !== 0) throw new UserLookupFailed(database, key, error?.message ?? `it ended with ${status ?? signal}`)

@@ -1,7 +1,6 @@
-import net, { isIPv6, SocketAddress } from 'node:net'
+import net, { SocketAddress } from 'node:net'
 import { constants } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
-import type { TcpAddress } from './address.js'
+import { isIPv6, type TcpAddress } from './address.js'
 
 /*
  * Binding without listening. Node 24.21 and later offer `net.BoundSocket`; earlier lines have the same only as an
@@ -81,6 +80,7 @@ function createHandle (...args: [string, number, number, undefined, number]): Ha
 }
 
 function systemError (status: number): NodeJS.ErrnoException {
+  const { getSystemErrorMap } = process.getBuiltinModule('node:util')
   const [code, message] = getSystemErrorMap().get(status) ?? ['UNKNOWN', `system error ${status}`]
   return Object.assign(new Error(`${code}: ${message}`), { code, errno: status })
 }

@@ -4,6 +4,7 @@ import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
 import { predecessor } from './predecessor.js'
 import { startSuccessor } from './successor.js'
+import { supervised } from './supervised.js'
 
 /** Something of the engine, besides sockets, that a successor takes over by its descriptor. */
 export interface HandedPart {
@@ -76,6 +77,7 @@ export class Handover {
 
   async #run (): Promise<number> {
     if (this.#engine.state !== 'STARTED') throw new IllegalTransition('restart', this.#engine.state)
+    if (supervised !== undefined) throw new RestartFailed('it is a worker; reload or restart its supervisor')
     if (process.pid === 1) throw new RestartFailed('process 1 of a container cannot leave its place to another one; replace the container')
     this.#callOff = new AbortController()
     await this.#waitForOlder(this.#callOff.signal)

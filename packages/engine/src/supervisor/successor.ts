@@ -1,6 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { RestartFailed } from '../errors.js'
 import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
@@ -63,6 +62,7 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
   }
   const { sea } = process as { sea?: unknown }
   const { execPath, execArgv, argv } = process
+  const { spawn } = process.getBuiltinModule('node:child_process')
   const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
     cwd: startDirectory,
     env: withNote(sameEnvironment(process.env), HANDOVER_NOTE, note),
@@ -74,6 +74,7 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
 
 /** The channel stays open after the answer: its end tells the successor that this process has ended. */
 async function answerOf (channel: Readable & { unref?: () => void }, settled: AbortSignal): Promise<number> {
+  const { createInterface } = process.getBuiltinModule('node:readline')
   const [line] = await once(createInterface({ input: channel }), 'line', { signal: settled }) as [string]
   const answer = JSON.parse(line) as HandoverAnswer
   if ('failed' in answer) throw new RestartFailed(`the successor says: ${answer.failed}`)

@@ -112,7 +112,7 @@ export class Supervisor {
   readonly #engine: Engine
   readonly #options: SupervisorOptions
   readonly #sockets: BoundSockets
-  readonly #workers: Workers
+  #workers: Workers
   readonly #unit: Unit<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>
   #target: Target | undefined
   #secrets: Record<string, string> = {}
@@ -124,11 +124,7 @@ export class Supervisor {
     this.#engine = engine
     this.#options = options
     this.#sockets = engine.server.hold(listen, () => this.#workers.status.reduce((sum, { connections }) => sum + connections, 0))
-    this.#workers = new Workers(
-      (slot, generation) => this.#spawn(slot, generation),
-      { recycle: options.recycle ?? {}, blockedAfter: options.blockedAfter ?? 10_000 },
-      (message, level, code) => engine.log(message, level, undefined, code)
-    )
+    this.#workers = this.#makeWorkers()
     this.#unit = new Unit(engine, 'Supervisor', {
       preflight: { channel: 'start', priority: 5, run: () => this.#preflight() },
       files: { channel: 'start', priority: 76, run: () => this.#giveFiles() },
@@ -199,6 +195,7 @@ export class Supervisor {
 
   async #start (): Promise<void> {
     const { workers = 'auto' } = this.#options
+    this.#workers = this.#makeWorkers()
     await this.#workers.start(workers === 'auto' ? availableParallelism() : workers)
     this.#engine.server.advertisedKeepAlive = Math.max(0, ...this.#workers.present.map(({ keepAliveTimeout }) => keepAliveTimeout))
     for (const url of this.#workers.present[0]?.urls ?? []) {
@@ -210,6 +207,13 @@ export class Supervisor {
     this.#stopping = this.#workers.stop(deadline, this.#engine.server.isHandedOver)
     // Told by the listener of `stop` 21, which waits longer than the drain does.
     await this.#stopping.catch(() => {})
+  }
+
+  #makeWorkers (): Workers {
+    const { recycle = {}, blockedAfter = 10_000 } = this.#options
+    return new Workers((slot, generation) => this.#spawn(slot, generation), { recycle, blockedAfter }, (message, level, code) => {
+      this.#engine.log(message, level, undefined, code)
+    })
   }
 
   #spawn (slot: number, generation: number): WorkerProcess {

@@ -59,6 +59,7 @@ export class Workers {
   #generation = 1
   #operation: Promise<unknown> = Promise.resolve()
   #watch: NodeJS.Timeout | undefined
+  #lastLook = 0
 
   constructor (spawn: (slot: number, generation: number) => WorkerProcess, options: WorkersOptions, log: Log) {
     this.#spawn = spawn
@@ -100,6 +101,7 @@ export class Workers {
       await Promise.all([...this.#present].map(worker => worker.end()))
       throw error
     }
+    this.#lastLook = performance.now()
     this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL).unref()
   }
 
@@ -182,6 +184,7 @@ export class Workers {
   }
 
   #add (slot = this.#freeSlot()): WorkerProcess {
+    this.#stop.signal.throwIfAborted()
     const worker = this.#spawn(slot, this.#generation)
     worker.onPeer = message => this.tell(message, worker)
     this.#present.add(worker)
@@ -245,6 +248,10 @@ export class Workers {
 
   #look (): void {
     const now = performance.now()
+    // This process itself was held up, and has not read yet what the workers have sent meanwhile.
+    const wasHeldUp = now - this.#lastLook > 2 * WATCH_INTERVAL
+    this.#lastLook = now
+    if (wasHeldUp) return
     for (const worker of this.#present) {
       if (worker.state !== 'ready' || now - worker.lastBeat < this.#options.blockedAfter) continue
       this.#log(`Worker ${worker.slot} (${worker.pid}) has given no sign of life for ${Math.round(now - worker.lastBeat)} ms: its event loop is blocked; it is killed`, 'error', 'FST_KEEP_ENGINE_WORKER_BLOCKED')
