@@ -1,5 +1,5 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { State } from './bus/states.js'
 import type { Engine } from './engine.js'
@@ -42,8 +42,6 @@ export interface EngineStatus {
 const SAMPLE = 100
 const SAMPLE_INTERVAL = 10
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-
 const drains = new WeakMap<object, { readonly connections: number, readonly left: number }>()
 
 diagnosticsChannel('fastkeep:engine:drain').subscribe(message => {
@@ -57,7 +55,7 @@ export function addEngineStatus (engine: Engine): void {
     state: () => engine.state,
     pid: () => process.pid,
     uptime: () => Math.round(process.uptime() * 1_000),
-    version: () => version,
+    version: () => (createRequire(import.meta.url)('../package.json') as { version: string }).version,
     node: () => process.version,
     urls: () => engine.supervisor === undefined ? engine.server.urls : engine.server.sockets.flatMap(({ address }) => address === undefined ? [] : format(address)),
     connections: () => engine.server.connections,

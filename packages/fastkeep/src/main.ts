@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { ExitCode, parseFlags } from '@fastkeep/engine'
 import { nearest } from '@fastkeep/options'
 import type { Command, Invocation } from './command.js'
@@ -7,8 +7,6 @@ import { COMMANDS } from './commands/table.js'
 import { UsageError } from './errors.js'
 import { helpOf, overview, usageOf } from './help.js'
 import type { Terminal } from './terminal.js'
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
 /**
  * Runs a command line.
@@ -35,10 +33,14 @@ async function run ([name, ...rest]: readonly string[], terminal: Terminal): Pro
     return ExitCode.USAGE
   }
   if (name === '--help' || name === '-h' || name === 'help') return show(terminal, rest[0] === undefined ? overview(COMMANDS) : helpOf(commandOf(rest[0])))
-  if (name === '--version' || name === '-v') return show(terminal, version)
+  if (name === '--version' || name === '-v') return show(terminal, version())
   const command = commandOf(name)
   if (isHelpWanted(rest)) return show(terminal, helpOf(command))
   return await command.run({ ...read(command, rest), terminal })
+}
+
+function version (): string {
+  return (createRequire(import.meta.url)('../package.json') as { version: string }).version
 }
 
 function show (terminal: Terminal, text: string): number {
