@@ -1,10 +1,10 @@
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Test } from 'tap'
-import { requestControl, type EngineStatus } from '@fastkeep/engine'
+import { isHeldBy, readPIDFile, requestControl, type EngineStatus } from '@fastkeep/engine'
 import { Child, plainEnvironment } from '../child.js'
 
 export const CLI = fileURLToPath(new URL('../../packages/fastkeep/dist/cli.js', import.meta.url))
@@ -73,10 +73,8 @@ export class Project {
   }
 
   #endService (): void {
-    try {
-      process.kill(Number(readFileSync(this.pidFile, 'utf8')), 'SIGKILL')
-    } catch {
-      // It has ended.
-    }
+    // Never by the mere content: what is in an emptied file is 0, the group of this very process.
+    const file = readPIDFile(this.pidFile)
+    if (file.state === 'running' && isHeldBy(this.pidFile, file.pid)) process.kill(file.pid, 'SIGKILL')
   }
 }

@@ -15,7 +15,7 @@ function unitFor (options: Configuration['options'], app = 'app.js'): string {
 
 test('systemd finds nothing to complain about in the unit', { skip: needs('systemd-analyze') }, async t => {
   const project = new Project(t)
-  const { code, output } = await project.run(['unit', 'plugin.mjs', '--port', '80', '--user', 'nobody', '--log', '/var/log/shop/app.log', '--drain-deadline', '60000'])
+  const { code, output } = await project.run(['unit', 'plugin.mjs', '--port', '80', '--user', 'www-data', '--log', '/var/log/shop/app.log', '--drain-deadline', '60000'])
   t.equal(code, 0)
   writeFileSync(project.path('shop.service'), output)
   const { stderr } = await run('systemd-analyze', ['verify', '--man=no', project.path('shop.service')])
