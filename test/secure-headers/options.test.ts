@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import Fastify from 'fastify'
 import { test } from 'tap'
-import secureHeaders, { errorCodes, secureHeaders as named, type CspDirectives, type PermissionsPolicyOptions, type SecureHeadersOptions } from '@fastkeep/secure-headers'
+import secureHeaders, { errorCodes, secureHeaders as named, type CspDirectives, type PermissionsPolicyOptions, type SecureHeadersChanges, type SecureHeadersOptions } from '@fastkeep/secure-headers'
 
 async function register (options: unknown): Promise<void> {
   await Fastify().register(secureHeaders, options as SecureHeadersOptions)
@@ -73,6 +73,40 @@ test('sources that would not do what they seem to do are refused and explained',
   }
 })
 
+test("default-src='self', the mistake of CherryPy's documentation, is explained wherever it stands", async t => {
+  const message = /"default-src='self'"|default-src='self'/
+  const wrong: readonly unknown[] = [
+    "default-src='self'",
+    { directives: { "default-src='self'": [] } },
+    { directives: { defaultSrc: ["default-src='self'"] } },
+  ]
+  for (const contentSecurityPolicy of wrong) {
+    await t.rejects(register({ contentSecurityPolicy }), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message, exitCode: 78 })
+    await t.rejects(register({ contentSecurityPolicy }), { message: /parted by a space, not by "=".*\{ directives: \{ 'default-src': \["'self'"\] \} \}/ })
+  }
+  await t.rejects(register({ contentSecurityPolicy: "default-src 'self'" }), { message: /a policy is given by directive/ })
+})
+
+test('directives that CSP has given up are refused with what to use instead', async t => {
+  const gone: ReadonlyArray<readonly [string, RegExp]> = [
+    ['block-all-mixed-content', /upgrade-insecure-requests/], ['prefetchSrc', /default-src/], ['plugin-types', /object-src/],
+    ['referrer', /referrerPolicy/], ['reflected-xss', /script-src/], ['requireSriFor', /integrityPolicy/], ['navigate-to', /form-action/],
+    ['disownOpener', /crossOriginOpenerPolicy/],
+  ]
+  for (const [directive, message] of gone) {
+    await t.rejects(csp({ [directive]: [] }), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message })
+    await t.rejects(register({ contentSecurityPolicyReportOnly: { directives: { [directive]: [] } } }), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message: /contentSecurityPolicyReportOnly/ })
+  }
+})
+
+test('changes of a directive that contradict each other, or say nothing, are refused', async t => {
+  for (const change of [{}, { replace: ["'self'"], append: ['https:'] }, { replace: ["'self'"], remove: ['data:'] }, { append: [] }, { append: 'https:' }, { add: ['https:'] }, { append: [1] }]) {
+    await t.rejects(csp({ imgSrc: change }), { code: 'FST_KEEP_SECURE_HEADERS_OPTION_INVALID', message: /imgSrc" must be null or an array of strings or functions or \{ append, remove, replace \}/ })
+  }
+  await t.rejects(csp({ imgSrc: { remove: ['https:'] } }), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message: /"https:" cannot be removed, it is not there. There is: 'self' data:/ })
+  await t.rejects(csp({ imgSrc: { append: ["'none'"] } }), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message: /must stand alone/ })
+})
+
 test('no source can end its directive, its policy or its header', async t => {
   for (const text of ['a; script-src *', 'a;b', 'a,b', 'a\r\nSet-Cookie:x', 'a\nb', 'a b', 'a\tb', 'https://a.example/b;c', 'https://a.example/b,c', '/a;b', '/a,b', '', ' ', 'a\0']) {
     for (const directive of ['script-src', 'report-uri', 'trusted-types', 'sandbox', 'report-to', 'webrtc']) {
@@ -124,9 +158,9 @@ test('preload is refused with what the preload list would not take', async t => 
 })
 
 test('an error names the package and the option, of a route with its path', async t => {
-  const refusals: ReadonlyArray<readonly [SecureHeadersOptions, string]> = [
+  const refusals: ReadonlyArray<readonly [SecureHeadersChanges, string]> = [
     [{ contentSecurityPolicy: { directives: { scriptSrc: ['self'] } } }, 'contentSecurityPolicy.directives.scriptSrc": script-src cannot have '],
-    [{ contentSecurityPolicy: { directives: { imgSrc: [], 'img-src': ["'self'"] } } }, 'contentSecurityPolicy.directives.imgSrc": img-src is empty'],
+    [{ contentSecurityPolicy: { directives: { imgSrc: [] } } }, 'contentSecurityPolicy.directives.imgSrc": img-src is empty'],
     [{ contentSecurityPolicy: { directives: { sandbox: [], imgSrc: ['*'], 'img-src': ['*'] } } }, 'contentSecurityPolicy.directives": img-src is given twice'],
     [{ permissionsPolicy: { camera: ['none'] } }, 'permissionsPolicy.camera" cannot have "none"'],
     [{ strictTransportSecurity: { preload: true, maxAge: 1 } }, 'strictTransportSecurity": preload needs maxAge of at least 31536000 seconds'],

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { test } from 'tap'
 import secureHeaders, { type SecureHeadersRouteOption } from '@fastkeep/secure-headers'
-import { ask, listen, sources } from './servers.js'
+import { ask, listen, page, sources } from './servers.js'
 
 test('options change the policy header by header and directive by directive', async t => {
   const app = Fastify()
@@ -13,7 +13,7 @@ test('options change the policy header by header and directive by directive', as
     referrerPolicy: undefined,
     xFrameOptions: false,
   })
-  app.get('/', async () => 'x')
+  app.get('/', page)
   const answer = await ask(await listen(t, app))
   t.equal(sources(answer, 'img-src'), 'https://img.example')
   t.equal(sources(answer, 'form-action'), undefined)
@@ -31,9 +31,9 @@ test('options change the policy header by header and directive by directive', as
 test('HSTS takes its options, and what is not given keeps its default', async t => {
   const app = Fastify({ trustProxy: true })
   await app.register(secureHeaders, { strictTransportSecurity: { maxAge: 86_400 } })
-  app.get('/', async () => 'x')
-  app.get('/preload', { secureHeaders: { strictTransportSecurity: { maxAge: 31_536_000, preload: true } } }, async () => 'x')
-  app.get('/off', { secureHeaders: { strictTransportSecurity: false } }, async () => 'x')
+  app.get('/', page)
+  app.get('/preload', { secureHeaders: { strictTransportSecurity: { maxAge: 31_536_000, preload: true } } }, page)
+  app.get('/off', { secureHeaders: { strictTransportSecurity: false } }, page)
   const port = await listen(t, app)
   const headers = { 'x-forwarded-proto': 'https' }
   t.equal((await ask(port, '/', { headers })).headers['strict-transport-security'], 'max-age=86400; includeSubDomains')
@@ -45,8 +45,8 @@ test('HSTS takes its options, and what is not given keeps its default', async t 
 test('a route inherits the plugin options and changes only what it names', async t => {
   const app = Fastify()
   await app.register(secureHeaders, { contentSecurityPolicy: { directives: { imgSrc: ["'self'"] } }, xFrameOptions: 'SAMEORIGIN' })
-  app.get('/', { secureHeaders: { contentSecurityPolicy: { directives: { 'script-src': ['https://cdn.example'] } } } }, async () => 'x')
-  app.get('/other', async () => 'x')
+  app.get('/', { secureHeaders: { contentSecurityPolicy: { directives: { 'script-src': ['https://cdn.example'] } } } }, page)
+  app.get('/other', page)
   const port = await listen(t, app)
   for (const method of ['GET', 'HEAD']) {
     const answer = await ask(port, '/', { method })
@@ -64,7 +64,7 @@ test('what is added to an array after it was checked reaches no policy', async t
   await app.register(secureHeaders, { contentSecurityPolicy: { directives: { imgSrc } }, permissionsPolicy: { camera } })
   imgSrc.push('x; script-src *')
   camera.push('x"), geolocation=*')
-  app.get('/', { secureHeaders: { xFrameOptions: 'SAMEORIGIN' } }, async () => 'x')
+  app.get('/', { secureHeaders: { xFrameOptions: 'SAMEORIGIN' } }, page)
   const answer = await ask(await listen(t, app))
   t.equal(sources(answer, 'img-src'), "'self'")
   t.match(answer.headers['permissions-policy'], 'camera=(self),')
@@ -82,8 +82,8 @@ test('false on a route sends none of the headers and removes none', async t => {
 test('a policy that is off comes back with the defaults where a route gives an object', async t => {
   const app = Fastify()
   await app.register(secureHeaders, { contentSecurityPolicy: false })
-  app.get('/', async () => 'x')
-  app.get('/on', { secureHeaders: { contentSecurityPolicy: {} } }, async () => 'x')
+  app.get('/', page)
+  app.get('/on', { secureHeaders: { contentSecurityPolicy: {} } }, page)
   const port = await listen(t, app)
   t.notOk((await ask(port)).headers['content-security-policy'])
   t.equal(sources(await ask(port, '/on'), 'default-src'), "'none'")
@@ -93,7 +93,8 @@ test('the policy of a route holds for errors before its handler too', async t =>
   const app = Fastify()
   await app.register(secureHeaders)
   app.addHook('onRequest', async () => { throw new Error('early') })
-  app.get('/', { secureHeaders: { xFrameOptions: 'SAMEORIGIN' } }, async () => 'x')
+  app.setErrorHandler((_, __, reply) => reply.code(500).type('text/html').send('failed'))
+  app.get('/', { secureHeaders: { xFrameOptions: 'SAMEORIGIN' } }, page)
   const { status, headers } = await ask(await listen(t, app))
   t.equal(status, 500)
   t.equal(headers['x-frame-options'], 'SAMEORIGIN')
@@ -103,13 +104,14 @@ test('a registration in a child scope changes what it inherits there and nowhere
   const app = Fastify()
   await app.register(secureHeaders, { contentSecurityPolicy: { directives: { imgSrc: null } }, xFrameOptions: 'SAMEORIGIN' })
   await app.register(async child => {
-    child.get('/before', async () => 'x')
+    child.get('/before', page)
     await child.register(secureHeaders, { xFrameOptions: false, referrerPolicy: 'origin' })
-    child.get('/after', async () => 'x')
-    child.get('/route', { secureHeaders: { contentSecurityPolicy: false } }, async () => 'x')
-    child.setNotFoundHandler(async (_, reply) => reply.code(404).send('x'))
+    child.get('/after', page)
+    child.get('/route', { secureHeaders: { contentSecurityPolicy: false } }, page)
+    child.setNotFoundHandler(page)
   }, { prefix: '/child' })
-  app.get('/parent', async () => 'x')
+  app.get('/parent', page)
+  app.setNotFoundHandler(page)
   const port = await listen(t, app)
 
   for (const path of ['/child/before', '/child/after', '/child/none']) {
@@ -128,9 +130,9 @@ test('a registration in a child scope alone leaves the rest of the service as it
   const app = Fastify()
   await app.register(async child => {
     await child.register(secureHeaders)
-    child.get('/child', async () => 'x')
+    child.get('/child', page)
   })
-  app.get('/', async () => 'x')
+  app.get('/', page)
   const port = await listen(t, app)
   t.ok((await ask(port, '/child')).headers['x-frame-options'])
   t.notOk((await ask(port)).headers['x-frame-options'])
@@ -153,7 +155,7 @@ test('a wrong route option is refused when the route is added, and named as such
     [{ contentSecurityPolicy: { directives: { scriptSrc: ['self'] } } }, 'CSP', /write "'self'"/],
   ]
   for (const [secureHeaders, code, message] of refusals) {
-    t.throws(() => app.get('/', { secureHeaders: secureHeaders as SecureHeadersRouteOption }, async () => 'x'),
+    t.throws(() => app.get('/', { secureHeaders: secureHeaders as SecureHeadersRouteOption }, page),
       { code: `FST_KEEP_SECURE_HEADERS_${code}`, message, exitCode: 78 })
   }
 })

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http, { type IncomingHttpHeaders } from 'node:http'
 import https from 'node:https'
 import { type AddressInfo } from 'node:net'
+import { type FastifyReply, type FastifyRequest } from 'fastify'
 
 export interface Answer {
   readonly status: number
@@ -28,6 +29,16 @@ interface Service {
   listen (options: { host: string, port: number }): Promise<string>
   close (): PromiseLike<unknown>
   readonly server: { address (): AddressInfo | string | null }
+}
+
+/** A handler that answers with a page, which has the whole policy. */
+export async function page (_: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  return await reply.type('text/html').send('x')
+}
+
+/** A handler that answers with its nonce, as a page. */
+export async function noncePage (_: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  return await reply.type('text/html').send(String(reply.cspNonce))
 }
 
 /** Listens on a free port of 127.0.0.1 until the test ends, and gives the port. */

@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import { test } from 'tap'
 import secureHeaders from '@fastkeep/secure-headers'
 import { certificate } from './certificate.js'
-import { ask, listen, sources } from './servers.js'
+import { ask, listen, page, sources } from './servers.js'
 
 const HSTS = 'max-age=63072000; includeSubDomains'
 const { key, cert } = certificate()
@@ -12,7 +12,7 @@ const { key, cert } = certificate()
 test('over TLS the policy has HSTS and upgrade-insecure-requests', async t => {
   const app = Fastify({ https: { key, cert } })
   await app.register(secureHeaders)
-  app.get('/', async () => 'x')
+  app.get('/', page)
   const answer = await ask(await listen(t, app), '/', { ca: cert })
   t.equal(answer.headers['strict-transport-security'], HSTS)
   t.equal(sources(answer, 'upgrade-insecure-requests'), '')
@@ -21,7 +21,7 @@ test('over TLS the policy has HSTS and upgrade-insecure-requests', async t => {
 test('over plain HTTP it has neither, whatever a client without a trusted proxy claims', async t => {
   const app = Fastify()
   await app.register(secureHeaders)
-  app.get('/', async () => 'x')
+  app.get('/', page)
   const answer = await ask(await listen(t, app), '/', { headers: { 'x-forwarded-proto': 'https' } })
   t.notOk(answer.headers['strict-transport-security'])
   t.equal(sources(answer, 'upgrade-insecure-requests'), undefined)
@@ -30,7 +30,7 @@ test('over plain HTTP it has neither, whatever a client without a trusted proxy 
 test('behind a trusted proxy the scheme and the host are those that the proxy tells', async t => {
   const app = Fastify({ trustProxy: '127.0.0.1' })
   await app.register(secureHeaders)
-  app.get('/', async () => 'x')
+  app.get('/', page)
   const port = await listen(t, app)
 
   const overTls = await ask(port, '/', { headers: { 'x-forwarded-proto': 'https' } })
@@ -48,7 +48,7 @@ test('behind a trusted proxy the scheme and the host are those that the proxy te
 test('HSTS goes to host names and never to localhost or an IP address', async t => {
   const app = Fastify({ https: { key, cert } })
   await app.register(secureHeaders)
-  app.get('/', async () => 'x')
+  app.get('/', page)
   const port = await listen(t, app)
 
   for (const host of ['example.test', 'EXAMPLE.test.', 'example.test:8443', 'mylocalhost', 'localhost.example.test', '4.example']) {
@@ -66,10 +66,10 @@ test('HSTS goes to host names and never to localhost or an IP address', async t 
 test('over HTTP/2 every answer has the policy, with what a handler set', async t => {
   const app = Fastify({ http2: true, https: { key, cert } })
   await app.register(secureHeaders)
-  app.get('/', async () => 'x')
-  app.get('/set', async (_, reply) => reply.header('X-Frame-Options', 'SAMEORIGIN').header('Server', 'x').send('x'))
+  app.get('/', async (_, reply) => reply.type('text/html').send('x'))
+  app.get('/set', async (_, reply) => reply.header('X-Frame-Options', 'SAMEORIGIN').header('Server', 'x').type('text/html').send('x'))
   app.get('/hijacked', (_, reply) => { reply.hijack().raw.end('x') })
-  app.get('/nonce', async (_, reply) => reply.cspNonce)
+  app.get('/nonce', async (_, reply) => reply.type('text/html').send(String(reply.cspNonce)))
   const port = await listen(t, app)
   const session = http2.connect(`https://127.0.0.1:${port}`, { ca: cert, servername: 'example.test' })
   t.teardown(() => session.close())
@@ -80,7 +80,7 @@ test('over HTTP/2 every answer has the policy, with what a handler set', async t
     return headers
   }
 
-  for (const path of ['/', '/set', '/hijacked', '/none']) {
+  for (const path of ['/', '/set', '/hijacked']) {
     const headers = await get(path)
     t.equal(headers['strict-transport-security'], HSTS, path)
     t.match(headers['content-security-policy'], /^default-src 'none'; .*upgrade-insecure-requests$/, path)

@@ -10,6 +10,28 @@ export const HstsPreloadIneligible = configurationError('HSTS_PRELOAD',
 /** An allowlist of Permissions-Policy that the header cannot carry. */
 export const PermissionsPolicyInvalid = configurationError('PERMISSIONS_POLICY', 'secure-headers: option "%s" cannot have %s: %s')
 
+/** A reporting path or endpoint that no browser could use. */
+export const ReportingInvalid = configurationError('REPORTING', 'secure-headers: option "%s": %s')
+
+/** `describe()` was asked for a route that the plugin has not seen. */
+export const RouteUnknown: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN',
+  'secure-headers: there is no route %s that was added after the plugin had loaded', 500)
+
+/** A kind of site data that no browser knows. */
+export const ClearSiteDataInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_CLEAR_SITE_DATA',
+  'secure-headers: Clear-Site-Data cannot have %s. There are: %s', 500, TypeError) as unknown as FastifyErrorConstructor
+
+/** The policy of a response was to change when its head was sent already. */
+export const ChangedTooLate: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_TOO_LATE',
+  'reply.secureHeaders() was called after the head of the response was sent: call it before sending', 500)
+
+/** A factory option that leaves no place for the headers. */
+export const FactoryOptionInvalid = configurationError('FACTORY_OPTION', 'secure-headers: %s')
+
+/** The drop-in for @fastify/helmet and the plugin itself were registered on one instance. */
+export const HelmetBesideSecureHeaders = configurationError('HELMET',
+  'secure-headers: this instance has secure-headers already, which sends all that the drop-in for @fastify/helmet would: register one of them')
+
 /** The plugin was registered a second time in the same scope. */
 export const RegisteredTwice = configurationError('REGISTERED_TWICE',
   'secure-headers is registered in this scope already: give all options to one registration, or register in a child scope to change them there')

@@ -1,95 +1,96 @@
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { NonceTooLate } from './errors.js'
-import { SERVER_IDENTITY } from './headers/server-identity.js'
 import { isHstsHost } from './headers/strict-transport-security.js'
-import { createNonce } from './nonce.js'
-import { responseHeaders, type ConnectionHeaders, type Headers, type Policy } from './policy.js'
+import { mergeHead, toObject, type GivenHeaders } from './merge-head.js'
+import type { Connection, Policy } from './policy.js'
 
-type GivenHeaders = Readonly<Record<string, unknown>> | readonly unknown[]
-type WriteHead = (this: ServerResponse, statusCode: number, ...rest: unknown[]) => ServerResponse
+export type WriteHead = (this: ServerResponse, statusCode: number, ...rest: unknown[]) => ServerResponse
+
+const NATIVE = ServerResponse.prototype.writeHead as WriteHead
 
 const kGuard = Symbol('secure-headers.guard')
-const kNonce = Symbol('secure-headers.nonce')
+
+/** A socket, which has these over TLS. */
+export type PerhapsTls = Pick<Partial<TLSSocket>, 'encrypted' | 'servername'>
 
 /** What one response carries until its head is written. */
 interface Guard {
-  readonly request: FastifyRequest
+  /** `undefined` sends none of the headers. */
+  policy: Policy | undefined
+  /** `undefined` for what is answered before there is a Fastify request. */
+  readonly request: FastifyRequest | undefined
   readonly writeHead: WriteHead
-  readonly policy: Policy
+  /** Headers as a list are the fastest form; another `writeHead` may know objects only. */
+  readonly takesList: boolean
 }
 
-interface GuardedResponse extends ServerResponse {
+export interface GuardedResponse extends ServerResponse {
   [kGuard]?: Guard
-  [kNonce]?: string
 }
 
 /**
  * Adds the policy's headers to the response when its head is written, whoever writes it: Fastify, a stream, or a
- * handler that hijacked the reply. No earlier moment knows the status code, the nonce and what the handler has set.
+ * handler that hijacked the reply. No earlier moment knows the status code, the content type, the nonce and what the
+ * handler has set.
  */
-export function guardHead (reply: FastifyReply, policy: Policy): void {
+export function guardHead (reply: FastifyReply, policy: Policy | undefined): void {
   const response: GuardedResponse = reply.raw
+  const around = response[kGuard]
+  if (around !== undefined) {
+    response[kGuard] = { policy, request: reply.request, writeHead: around.writeHead, takesList: around.takesList }
+    return
+  }
+  if (policy === undefined) return
   // Not the prototype's: another plugin, or an injected response, may have its own.
-  response[kGuard] = { request: reply.request, writeHead: response.writeHead as WriteHead, policy }
+  const writeHead = response.writeHead as WriteHead
+  response[kGuard] = { policy, request: reply.request, writeHead, takesList: writeHead === NATIVE }
   response.writeHead = writeHeadWithPolicy as ServerResponse['writeHead']
 }
 
-/**
- * The nonce of one response, made when it is first read.
- *
- * @throws `FST_KEEP_SECURE_HEADERS_NONCE_TOO_LATE` when it is first read after the head was sent
- */
-export function nonceOf (response: GuardedResponse): string {
-  if (response[kNonce] === undefined) {
-    if (response.headersSent) throw new NonceTooLate()
-    response[kNonce] = createNonce()
+/** Makes a class of responses that have the policy's headers even where no request is guarded. */
+export function guardClass (prototype: object, policy: Policy): void {
+  const guarded = prototype as GuardedResponse
+  const writeHead = guarded.writeHead as WriteHead
+  guarded[kGuard] = { policy, request: undefined, writeHead, takesList: writeHead === NATIVE }
+  guarded.writeHead = writeHeadWithPolicy as ServerResponse['writeHead']
+}
+
+/** The policy under which a response will be sent, as far as a hook has decided it. */
+export function policyOf (response: GuardedResponse): Policy | undefined {
+  return Object.hasOwn(response, kGuard) ? response[kGuard]?.policy : undefined
+}
+
+/** `writeHead(statusCode[, statusMessage][, headers])` of Node, with the policy's headers under the given ones. */
+function writeHeadWithPolicy (this: GuardedResponse, statusCode: number, message?: unknown, headers?: unknown): ServerResponse {
+  const { policy, request, writeHead, takesList } = this[kGuard] as Guard
+  const hasMessage = typeof message === 'string'
+  const given = (hasMessage ? headers : headers ?? message) as GivenHeaders | undefined
+  if (policy === undefined || this.headersSent) {
+    return hasMessage ? writeHead.call(this, statusCode, message, given) : writeHead.call(this, statusCode, given)
   }
-  return response[kNonce]
+  const list = mergeHead(this, given, {
+    policy,
+    request,
+    connection: request === undefined ? connectionOf(this) : connection(request.protocol === 'https', request),
+    isNotModified: statusCode === 304,
+  })
+  const merged = takesList ? list : toObject(list)
+  return hasMessage ? writeHead.call(this, statusCode, message, merged) : writeHead.call(this, statusCode, merged)
 }
 
-function writeHeadWithPolicy (this: GuardedResponse, statusCode: number, ...rest: unknown[]): ServerResponse {
-  const { request, writeHead, policy } = this[kGuard] as Guard
-  // writeHead(statusCode[, statusMessage][, headers])
-  const hasMessage = typeof rest[0] === 'string'
-  const given = (hasMessage ? rest[1] : rest[1] ?? rest[0]) as GivenHeaders | undefined
-  const headers = mergeHeaders(this, responseHeaders(forConnection(policy, request), statusCode, this[kNonce]), given)
-  return hasMessage ? writeHead.call(this, statusCode, rest[0], headers) : writeHead.call(this, statusCode, headers)
+function connection (isSecure: boolean, to: { readonly hostname: string }): Connection {
+  if (!isSecure) return 'plain'
+  return isHstsHost(to.hostname) ? 'hsts' : 'tls'
 }
 
-function forConnection (policy: Policy, request: FastifyRequest): ConnectionHeaders {
-  if (request.protocol !== 'https') return policy.plain
-  return isHstsHost(request.hostname) ? policy.secureWithHsts : policy.secure
+/** Of what is answered before there is a Fastify request. */
+function connectionOf ({ req }: ServerResponse): Connection {
+  return connectionOfSocket(req.socket as PerhapsTls, req.headers.host ?? req.headers[':authority'] as string | undefined)
 }
 
-/** The policy's headers under what the handler gives, which wins; without the names that tell what runs here. */
-function mergeHeaders (response: ServerResponse, policy: Headers, given: GivenHeaders | undefined): GivenHeaders {
-  const set = response.getHeaderNames()
-  for (const name of set) if (SERVER_IDENTITY.has(name)) response.removeHeader(name)
-
-  const merged: Record<string, unknown> = { ...policy }
-  for (const name of set) delete merged[name]
-  if (Array.isArray(given)) return mergeIntoList(merged, given)
-  for (const name of Object.keys(given ?? {})) {
-    const lowerCase = name.toLowerCase()
-    if (SERVER_IDENTITY.has(lowerCase)) continue
-    if (lowerCase !== name) delete merged[lowerCase]
-    merged[name] = (given as Readonly<Record<string, unknown>>)[name]
-  }
-  return merged
-}
-
-/** The same for headers given as a list, of names and values in turn or of pairs; the list keeps its form. */
-function mergeIntoList (policy: Record<string, unknown>, given: readonly unknown[]): readonly unknown[] {
-  const isOfPairs = Array.isArray(given[0])
-  const pairs = isOfPairs ? given as ReadonlyArray<readonly [string, unknown]> : toPairs(given)
-  for (const [name] of pairs) delete policy[name.toLowerCase()]
-  const merged = [...pairs.filter(([name]) => !SERVER_IDENTITY.has(name.toLowerCase())), ...Object.entries(policy)]
-  return isOfPairs ? merged : merged.flat()
-}
-
-function toPairs (list: readonly unknown[]): Array<[string, unknown]> {
-  const pairs: Array<[string, unknown]> = []
-  for (let i = 0; i < list.length; i += 2) pairs.push([String(list[i]), list[i + 1]])
-  return pairs
+/** @param host with or without a port; default: the one that the client named in the TLS handshake */
+export function connectionOfSocket (socket: PerhapsTls, host?: string): Connection {
+  const hostname = host ?? (typeof socket.servername === 'string' ? socket.servername : '')
+  return connection(socket.encrypted === true, { hostname: hostname.replace(/:\d+$/, '') })
 }

@@ -1,3 +1,4 @@
+import { CONTENT_CLASSES } from '../content-class.js'
 import { fixedValue } from './fixed-value.js'
 
 /**
@@ -6,4 +7,4 @@ import { fixedValue } from './fixed-value.js'
  */
 export const crossOriginResourcePolicy = fixedValue('cross-origin-resource-policy', [
   'same-origin', 'same-site', 'cross-origin',
-], 'same-origin')
+], 'same-origin', { classes: CONTENT_CLASSES })

@@ -1,10 +1,20 @@
 import { arrayOf, type Rule } from '@fastkeep/options'
 
-const strings = arrayOf({ expected: 'a string', accepts: value => typeof value === 'string' })
+/** An array of what `accepts` takes, which may be empty. */
+export function listRule (entry: string, accepts: (value: unknown) => boolean): Rule {
+  const list = arrayOf({ expected: entry, accepts })
+  return {
+    ...list,
+    expected: `an array of ${entry.replace(/^an? /, '').replace(/ or an? /, 's or ')}s`,
+    accepts: value => (Array.isArray(value) && value.length === 0) || list.accepts(value),
+  }
+}
+
+const STRINGS = listRule('a string', value => typeof value === 'string')
 
 /** `null`, or an array of strings, which may be empty. */
 export const STRING_LIST: Rule = {
-  ...strings,
-  expected: 'null or an array of strings',
-  accepts: value => value === null || (Array.isArray(value) && value.length === 0) || strings.accepts(value),
+  ...STRINGS,
+  expected: `null or ${STRINGS.expected}`,
+  accepts: value => value === null || STRINGS.accepts(value),
 }

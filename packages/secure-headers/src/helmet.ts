@@ -1,0 +1,10 @@
+import { contentSecurityPolicy } from './helmet/content-security-policy.js'
+import { fastifyHelmet as helmet } from './helmet/plugin.js'
+
+// require() gives this one value, so what else the module exports is reached through it.
+const fastifyHelmet = Object.assign(helmet, { fastifyHelmet: helmet })
+
+export default fastifyHelmet
+export { fastifyHelmet, fastifyHelmet as 'module.exports', contentSecurityPolicy }
+export { type FastifyHelmetOptions, type FastifyHelmetRouteOptions } from './helmet/plugin.js'
+export { type HelmetOptions } from './helmet/headers.js'
