@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
@@ -115,6 +115,20 @@ test('a reload hands the socket over: no request to it is refused, and the succe
   t.not(third, successor)
   t.same(await requestControl(socket, 'stop'), {})
   t.notOk(existsSync(socket), 'the last one takes it away')
+})
+
+test('a successor that is configured to another socket leaves nobody waiting on the old one', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'control-config-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const config = join(directory, 'fastkeep.config.json')
+  const [first, second] = [join(directory, '1.sock'), join(directory, '2.sock')]
+  writeFileSync(config, JSON.stringify({ controlSocket: first }))
+  const { child } = await controlledService(t, { FASTKEEP_CONFIG: config })
+  writeFileSync(config, JSON.stringify({ controlSocket: second }))
+  t.same(await requestControl(first, 'reload'), {})
+  t.not((await status(second)).pid, child.pid)
+  await child.exited
+  await t.rejects(status(first), { code: 'FST_KEEP_ENGINE_CONTROL_UNAVAILABLE' })
 })
 
 test('a reload that fails says why, with the present process still answering', async t => {

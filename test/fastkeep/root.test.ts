@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'tap'
+import { Child, plainEnvironment } from '../child.js'
 import { needsRoot } from '../programs.js'
-import { Project } from './project.js'
+import { CLI, Project } from './project.js'
 
 const NOBODY = 65_534
 
@@ -68,4 +69,15 @@ export default () => ({ host: process.getuid() === ${NOBODY} && process.getgid()
     t.equal(code, 78)
     t.match(output, message)
   }
+})
+
+test('the control socket of a service of root is no other user\'s: 77, and its status is unknown to him', { skip: needsRoot() }, async t => {
+  const project = new Project(t)
+  await project.start('plugin.mjs')
+  for (const [command, expected] of [['reload', 77], ['stop', 77], ['status', 4]] as const) {
+    const child = new Child(t, process.execPath, [CLI, command, '--control-socket', `${project.pidFile}.sock`], { uid: NOBODY, gid: NOBODY, env: plainEnvironment(), cwd: '/' })
+    t.equal((await child.ended).code, expected)
+    t.match(child.output, 'no permission for the control socket')
+  }
+  t.equal((await project.run(['status', '--pid-file', project.pidFile])).code, 0)
 })

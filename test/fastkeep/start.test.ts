@@ -84,10 +84,13 @@ test('--daemon ends with the pid of a daemon that serves, or with the outcome of
 test('--watch reloads when a file of the app changes', async t => {
   const project = new Project(t)
   const { child } = await project.start('plugin.mjs', ['--watch'])
+  // It watches a little later than it serves.
+  await project.serving(child)
   writeFileSync(project.path('plugin.mjs'), readFileSync(project.path('plugin.mjs'), 'utf8').replaceAll("app: 'plugin'", "app: 'changed'"))
   await child.match(/Serving on[^]*Serving on/)
   const [, url] = [...child.output.matchAll(/Serving on (http:[^"\s]+)/g)].at(-1) as unknown as [string, string]
   t.match(await json(url), { app: 'changed' })
+  t.equal((await project.run(['stop', '--pid-file', project.pidFile])).code, 0)
 })
 
 test('what is no app is refused with 78, the file and what was found in it', async t => {

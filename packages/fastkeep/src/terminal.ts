@@ -33,11 +33,12 @@ export function terminalOf (stdout: WriteStream, stderr: WriteStream, environmen
     },
     tell: text => {
       erase()
-      stderr.write(`${text}\n`)
+      // What a service said may be in it, and is not to command the terminal.
+      stderr.write(`${text.replace(/[^\P{Cc}\n\t]/gu, '?')}\n`)
     },
     progress: text => {
       if (!stderr.isTTY) return
-      stderr.write(`${ERASE_LINE}${text}`)
+      stderr.write(`${ERASE_LINE}${text.replace(/\p{Cc}/gu, '?')}`)
       isProgressShown = text !== ''
     },
   }

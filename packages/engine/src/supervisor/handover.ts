@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
@@ -42,6 +43,7 @@ export class Handover {
 
   /** The descriptor of a part that this process took over from its predecessor, if it has one. */
   static inherited (name: string): number | undefined {
+    claimed.add(name)
     return predecessor?.note.descriptors[name]
   }
 
@@ -57,6 +59,7 @@ export class Handover {
   /** The predecessor can drain: this process serves, and nothing that could fail is left to do. */
   succeeded (): void {
     this.#engine.server.takePaths()
+    closeUnclaimed()
     predecessor?.ready()
   }
 
@@ -136,5 +139,17 @@ export class Handover {
     } catch (error) {
       this.#engine.log(`${name} could not be taken back from the successor: ${String(error)}`, 'error', error)
     }
+  }
+}
+
+/** Names of parts that somebody here has asked for. */
+const claimed = new Set<string>()
+
+/** What is configured away, or under another name, now: a socket that was left open here would have clients wait for ever. */
+function closeUnclaimed (): void {
+  for (const [name, fd] of Object.entries(predecessor?.note.descriptors ?? {})) {
+    if (claimed.has(name)) continue
+    claimed.add(name)
+    closeSync(fd)
   }
 }
