@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint'
 export default [
   ...neostandard({
     ts: true,
-    ignores: ['**/dist/**', '**/node_modules/**', '.tap/**', 'test/system/fixtures/consumer/**'],
+    ignores: ['**/dist/**', '**/node_modules/**', '.tap/**', 'test/system/fixtures/consumer/**', 'packages/*/types/**'],
   }),
   {
     files: ['**/*.ts'],

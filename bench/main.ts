@@ -2,11 +2,12 @@
 // Exit code: 0 all targets met, 1 one missed, 64 no such bench.
 import { run as engine } from './engine/main.js'
 import { run as headers } from './secure-headers/main.js'
+import { run as session } from './secure-session/main.js'
 
 /** Takes the rest of the command line; its result is the exit code. */
 type Bench = (args: readonly string[]) => Promise<number>
 
-const BENCHES: Readonly<Record<string, Bench>> = { engine, headers }
+const BENCHES: Readonly<Record<string, Bench>> = { engine, headers, session }
 
 const [name = '', ...args] = process.argv.slice(2)
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined

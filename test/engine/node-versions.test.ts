@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'fastkeep-node-'))
 tap.teardown(() => rmSync(folder, { recursive: true }))
 
 const present = Number(process.versions.node.split('.')[0])
-const FILES = ['bus', 'server', 'process', 'sockets', 'restart'].map(name => fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)))
+const FILES = ['bus', 'server', 'process', 'sockets', 'restart', 'health', 'systemd-notifier', 'loop-watch'].map(name => fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)))
 
 /** The npm package `node` brings Node itself. */
 async function nodeOf (version: number): Promise<string> {

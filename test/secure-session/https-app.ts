@@ -12,6 +12,7 @@ declare module '@fastkeep/secure-session' {
     visits: number
     cart: { items: string[] }
     note: unknown
+    a: string
   }
 }
 

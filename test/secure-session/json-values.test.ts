@@ -23,34 +23,34 @@ function counting (length: number): { array: unknown[], reads: () => number } {
 }
 
 test('32 levels of arrays and objects pass, one more is refused', async t => {
-  t.doesNotThrow(() => assertJson({ note: nested(32) }))
-  t.throws(() => assertJson({ note: nested(33) }), { code: notJson, message: /is more than 32 levels deep/ })
+  t.doesNotThrow(() => assertJson({ note: nested(32) }, 4096))
+  t.throws(() => assertJson({ note: nested(33) }, 4096), { code: notJson, message: /is more than 32 levels deep/ })
 })
 
 test('a value of any depth is refused and never exhausts the stack', async t => {
   let deep: unknown = []
   for (let level = 0; level < 100_000; level++) deep = level % 2 === 0 ? [deep] : { deep }
-  t.throws(() => assertJson({ note: deep }), { code: notJson })
+  t.throws(() => assertJson({ note: deep }, 4096), { code: notJson })
 })
 
 test('of a value that fits into no cookie no more is looked at than a cookie has bytes', async t => {
   const { array, reads } = counting(100_000)
-  t.throws(() => assertJson({ note: array }), { code: tooLarge, message: /up to field "note/, limit: 4096 })
+  t.throws(() => assertJson({ note: array }, 4096), { code: tooLarge, message: /up to field "note/, limit: 4096 })
   t.ok(reads() <= 4096, `${reads()} entries were read`)
 })
 
 test('what grows by being referred to many times is refused as soon', async t => {
   let doubled: unknown = ['leaf']
   for (let level = 0; level < 30; level++) doubled = [doubled, doubled]
-  t.throws(() => assertJson({ note: doubled }), { code: tooLarge })
+  t.throws(() => assertJson({ note: doubled }, 4096), { code: tooLarge })
 })
 
 test('names and strings count by their length, over all fields together', async t => {
-  t.throws(() => assertJson({ note: 'x'.repeat(4096) }), { code: tooLarge })
-  t.throws(() => assertJson({ note: { ['x'.repeat(4096)]: 1 } }), { code: tooLarge })
-  t.throws(() => assertJson({ ['x'.repeat(4096)]: 1 }), { code: tooLarge, message: /up to field "x{80}"/ })
-  t.doesNotThrow(() => assertJson({ a: 'x'.repeat(2000) }))
-  t.throws(() => assertJson({ a: 'x'.repeat(2000), b: 'x'.repeat(2000), c: 'x'.repeat(2000) }), { code: tooLarge, message: /up to field "c"/ })
+  t.throws(() => assertJson({ note: 'x'.repeat(4096) }, 4096), { code: tooLarge })
+  t.throws(() => assertJson({ note: { ['x'.repeat(4096)]: 1 } }, 4096), { code: tooLarge })
+  t.throws(() => assertJson({ ['x'.repeat(4096)]: 1 }, 4096), { code: tooLarge, message: /up to field "x{80}"/ })
+  t.doesNotThrow(() => assertJson({ a: 'x'.repeat(2000) }, 4096))
+  t.throws(() => assertJson({ a: 'x'.repeat(2000), b: 'x'.repeat(2000), c: 'x'.repeat(2000) }, 4096), { code: tooLarge, message: /up to field "c"/ })
 })
 
 test('what does not come back from JSON as it went in is refused by the name of its field', async t => {
@@ -66,17 +66,17 @@ test('what does not come back from JSON as it went in is refused by the name of 
     [{ get now () { return 1 } }, /"note\.now" is a getter or setter/],
     [new Array(3), /"note\[0\]" is undefined/],
   ]
-  for (const [note, message] of refused) t.throws(() => assertJson({ note }), { code: notJson, message }, String(message))
+  for (const [note, message] of refused) t.throws(() => assertJson({ note }, 4096), { code: notJson, message }, String(message))
 })
 
 test('a toJSON that a library gave to every array is found', async t => {
   // eslint-disable-next-line no-extend-native
   Object.defineProperty(Array.prototype, 'toJSON', { value: () => 'else', configurable: true })
   t.teardown(() => Reflect.deleteProperty(Array.prototype, 'toJSON'))
-  t.throws(() => assertJson({ note: [1] }), { code: notJson, message: /a method toJSON/ })
+  t.throws(() => assertJson({ note: [1] }, 4096), { code: notJson, message: /a method toJSON/ })
 })
 
 test('data by the name of toJSON, and one object in two places, pass', async t => {
   const twice = { n: 1 }
-  t.doesNotThrow(() => assertJson({ note: { toJSON: 'text', list: [twice, twice] }, zero: 0, gone: { no: undefined } }))
+  t.doesNotThrow(() => assertJson({ note: { toJSON: 'text', list: [twice, twice] }, zero: 0, gone: { no: undefined } }, 4096))
 })

@@ -1,27 +1,8 @@
 import { test } from 'tap'
 import { generateKey, type SecureSessionOptions } from '@fastkeep/secure-session'
 import { currentSecond, isInFuture, isRenewalDue, passedLimit } from '../../packages/secure-session/src/lifetimes.js'
-import { createKeyRing } from '../../packages/secure-session/src/sealed/key-ring.js'
-import { sealedSessions } from '../../packages/secure-session/src/sealed/sealed-sessions.js'
-import { type SessionRecord } from '../../packages/secure-session/src/session-record.js'
+import { agedCookie, lifetimes, opened } from './cookies.ts'
 import { Browser, httpsApp, key, overHttps } from './https-app.ts'
-
-const lifetimes = { idleTimeout: 1800, absoluteTimeout: 43200 }
-
-/** A genuine cookie's value, sealed `idle` seconds ago in a session that began `age` seconds ago. */
-function agedCookie (age: number, idle: number, sealingKey = key): string {
-  const now = currentSecond()
-  const ring = createKeyRing([Buffer.from(sealingKey, 'base64')])
-  const record: SessionRecord = { id: 'id', createdAt: now - age, renewedAt: now - idle, data: { user: 'ada' } }
-  return sealedSessions({ ring, cookieName: '__Host-session', application: '', ...lifetimes }).write(record, record.renewedAt)
-}
-
-function timesOf (value: string, keys = [key]): SessionRecord {
-  const ring = createKeyRing(keys.map(text => Buffer.from(text, 'base64')) as [Buffer])
-  const read = sealedSessions({ ring, cookieName: '__Host-session', application: '', ...lifetimes }).read(value, currentSecond())
-  if ('refused' in read) throw new Error(read.refused)
-  return read.record
-}
 
 async function reader (t: Parameters<typeof httpsApp>[0], options?: SecureSessionOptions): Promise<Browser> {
   const { app } = await httpsApp(t, options)
@@ -78,10 +59,10 @@ test('a read renews the idle time only in its second half, and never the absolut
   browser.session = agedCookie(5000, 890)
   t.same((await browser.fetch('/read')).setCookie, [])
   browser.session = agedCookie(5000, 901)
-  const began = timesOf(browser.session).createdAt
+  const began = opened(browser.session).record.createdAt
   t.equal((await browser.fetch('/read')).setCookie.length, 1)
-  t.match(timesOf(browser.session), { createdAt: began, data: { user: 'ada' } })
-  t.ok(currentSecond() - timesOf(browser.session).renewedAt < 10)
+  t.match(opened(browser.session), { record: { createdAt: began }, data: '{"user":"ada"}' })
+  t.ok(currentSecond() - opened(browser.session).record.renewedAt < 10)
   t.same((await browser.fetch('/read')).setCookie, [], 'once is enough')
 })
 
@@ -94,17 +75,17 @@ test('a route that does not use the session renews nothing', overHttps, async t 
 test('a write restarts the idle time and leaves the absolute one', overHttps, async t => {
   const browser = await reader(t)
   browser.session = agedCookie(5000, 100)
-  const began = timesOf(browser.session).createdAt
+  const began = opened(browser.session).record.createdAt
   await browser.fetch('/write')
-  t.equal(timesOf(browser.session).createdAt, began)
-  t.ok(currentSecond() - timesOf(browser.session).renewedAt < 10)
+  t.equal(opened(browser.session).record.createdAt, began)
+  t.ok(currentSecond() - opened(browser.session).record.renewedAt < 10)
 })
 
 test('regenerate() restarts the absolute time', overHttps, async t => {
   const browser = await reader(t)
   browser.session = agedCookie(5000, 100)
   await browser.fetch('/login')
-  t.ok(currentSecond() - timesOf(browser.session).createdAt < 10)
+  t.ok(currentSecond() - opened(browser.session).record.createdAt < 10)
 })
 
 test('a cookie under a retired key is sealed anew with the first key at first sight', overHttps, async t => {
@@ -114,6 +95,6 @@ test('a cookie under a retired key is sealed anew with the first key at first si
   const { body, setCookie } = await browser.fetch('/read')
   t.equal(body, '{"user":"ada"}')
   t.equal(setCookie.length, 1)
-  t.match(timesOf(browser.session, [next]), { id: 'id', data: { user: 'ada' } })
+  t.match(opened(browser.session, [next]), { record: { id: 'id' }, data: '{"user":"ada"}' })
   t.same((await browser.fetch('/read')).setCookie, [])
 })

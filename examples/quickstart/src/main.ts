@@ -39,7 +39,7 @@ app.get('/', (request, reply) => request.session.user === undefined
 app.post<{ Body: { user: string } }>('/login', {
   schema: { body: { type: 'object', required: ['user'], properties: { user: { type: 'string', pattern: '\\S', maxLength: 30 } } } },
 }, (request, reply) => {
-  request.session.regenerate()
+  request.session.login(request.body.user.trim())
   request.session.user = request.body.user.trim()
   return reply.redirect('/chat', 303)
 })

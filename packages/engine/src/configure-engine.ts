@@ -9,6 +9,8 @@ import { PIDFile } from './plugins/pid-file.js'
 import { SignalHandler } from './plugins/signal-handler.js'
 import { defaultControlSocket } from './supervisor/control-protocol.js'
 import { ControlSocket } from './supervisor/control-socket.js'
+import { supervised } from './supervisor/supervised.js'
+import { SystemdNotifier } from './systemd/systemd-notifier.js'
 
 /**
  * Subscribes the plugins that the options ask for, as the Fastify plugin does; the address is an app's or a supervisor's
@@ -25,6 +27,7 @@ export function configureEngine (engine: Engine, config: ConfigOptions): void {
   if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
   if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
   if (controlSocket !== undefined && controlSocket !== false) new ControlSocket(engine, controlSocket).subscribe()
+  if (supervised === undefined) new SystemdNotifier(engine).subscribe()
   if (user !== undefined) {
     const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
     new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()

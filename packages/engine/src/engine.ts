@@ -14,11 +14,11 @@ import { supervised } from './supervisor/supervised.js'
 import type { Supervisor } from './supervisor/supervisor.js'
 
 export interface EngineOptions {
-  /** ms for which idle connections stay usable while draining, and after which the rest is cut. Default 5,000 and 25,000. */
+  /** ms: before the drain begins, for which idle connections stay usable in it, after which the rest is cut. Default 0, 5,000 and 25,000. */
   drain?: Partial<ServerDrainOptions>
   /** ms within which the successor of a restart in place must serve. Default 60,000. */
   restartTimeout?: number
-  /** Where the Server's listeners run among the others. Default: `bind` 75, `listen` 80, `drain` 20, `close` 60. */
+  /** Where the Server's listeners run among the others. Default: `bind` 75, `listen` 80, `delay` 20, `drain` 20, `close` 60. */
   serverPriorities?: ServerPriorities
 }
 
@@ -27,7 +27,7 @@ export const DEFAULT_RESTART_TIMEOUT = 60_000
 const DAY = 86_400_000
 
 export const ENGINE_RULES = {
-  drain: nested({ idleWindow: integer(0, DAY, 'ms'), restartIdleWindow: integer(0, DAY, 'ms'), deadline: integer(1, DAY, 'ms') }),
+  drain: nested({ delay: integer(0, DAY, 'ms'), idleWindow: integer(0, DAY, 'ms'), restartIdleWindow: integer(0, DAY, 'ms'), deadline: integer(1, DAY, 'ms') }),
   restartTimeout: integer(1, DAY, 'ms'),
 } satisfies Record<string, Rule>
 
@@ -61,6 +61,11 @@ export class Engine extends Bus {
     this.server = new Server(this, options.drain, serverPriorities)
     this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
     addEngineStatus(this)
+  }
+
+  /** Whether requests may be sent to where this process serves: it is STARTED, or a successor has taken its place. */
+  get isReady (): boolean {
+    return this.state === 'STARTED' || this.server.isHandedOver
   }
 
   /** Aborts when the drain begins: streams and server-sent events should end then. */

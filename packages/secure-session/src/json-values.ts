@@ -1,24 +1,25 @@
-import { dataTooLarge, LARGEST_COOKIE } from './cookie-policy.js'
+import { dataTooLarge } from './cookie-policy.js'
 import { ValueNotJson } from './errors.js'
 
 /** Levels of arrays and objects in one field: far more than a session needs, far fewer than exhaust the stack. */
 const MOST_LEVELS = 32
 
 interface Walk {
-  /** What may still come: each value, name and character takes at least a byte of the cookie. */
+  /** What may still come: each value, name and character takes at least a byte. */
   room: number
+  readonly limit: number
   readonly ancestors: Set<object>
 }
 
 /**
  * Throws `FST_KEEP_SECURE_SESSION_VALUE_NOT_JSON`, naming the field, unless all values come back from JSON as they went in,
- * and `FST_KEEP_SECURE_SESSION_TOO_LARGE` as soon as it is certain that they fit into no cookie: the rest is not looked at.
+ * and `FST_KEEP_SECURE_SESSION_TOO_LARGE` as soon as it is certain that they take more than the limit (bytes): the rest is not looked at.
  * A property whose value is `undefined` passes: it is left out, and reads as `undefined` again.
  *
- * @example assertJson({ login: { at: new Date() } }) // field "login.at" is a Date
+ * @example assertJson({ login: { at: new Date() } }, 4096) // field "login.at" is a Date
  */
-export function assertJson (fields: Readonly<Record<string, unknown>>): void {
-  const walk: Walk = { room: LARGEST_COOKIE, ancestors: new Set() }
+export function assertJson (fields: Readonly<Record<string, unknown>>, limit: number): void {
+  const walk: Walk = { room: limit, limit, ancestors: new Set() }
   for (const [name, value] of Object.entries(fields)) {
     takeRoom(walk, name.length, name)
     check(value, name, walk)
@@ -79,7 +80,7 @@ function assertPlain (value: object, field: string): void {
 
 function takeRoom (walk: Walk, amount: number, field: string): void {
   walk.room -= amount
-  if (walk.room < 0) throw dataTooLarge(field)
+  if (walk.room < 0) throw dataTooLarge(field, walk.limit)
 }
 
 function className (value: object): string {

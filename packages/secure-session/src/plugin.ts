@@ -1,156 +1,144 @@
 import cookie from '@fastify/cookie'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { assertCookieFits } from './cookie-policy.js'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import { isSafe } from './csrf.js'
 import { RouteOff } from './errors.js'
 import './fastify-types.js'
-import { currentSecond } from './lifetimes.js'
-import { OpenedSession, type SessionOrigin } from './opened-session.js'
-import { checkRouteOption, settingsFrom, type SecureSessionOptions, type Settings } from './options.js'
-import { reportRefusal } from './refusals.js'
-import { sealedSessions } from './sealed/sealed-sessions.js'
-import { sessionWithProperties, type Session } from './session.js'
-import { newRecord } from './session-record.js'
-import { forbidCaching, replaceSetCookie, withdrawSetCookie } from './set-cookie.js'
-
-/** What one request has to do with its session. */
-interface Exchange {
-  reply?: FastifyReply
-  opened?: { readonly session: OpenedSession, readonly view: Session }
-  /** The cookie is decided: a change now would not reach it. */
-  isDecided: boolean
-  /** The Set-Cookie line of the response so far: a response passes onSend twice if a later hook fails. */
-  line?: string
-  /** The cookie could not be written: the error's own response leaves it as it is in the browser. */
-  hasFailed: boolean
-}
-
-const exchangeOf = Symbol('fastkeep.secure-session.exchange')
-const routeIsOff = Symbol('fastkeep.secure-session.off')
-
-type RequestWithExchange = FastifyRequest & { [exchangeOf]: Exchange | null }
+import { routeSettingsFrom, settingsFrom, USUAL_ROUTE, type RouteSettings, type SecureSessionOptions, type Settings } from './options.js'
+import { createRegistration } from './registration.js'
+import { RequestSession } from './request-session.js'
+import { routeKey, sessionsOf } from './sessions.js'
 
 export async function secureSessionPlugin (fastify: FastifyInstance, options: SecureSessionOptions): Promise<void> {
   const settings = settingsFrom(options, process.env)
-  const { name, attributes } = settings.cookie
-  const sessions = sealedSessions({ ...settings, cookieName: name })
+  const { name } = settings
   if (!fastify.hasDecorator('parseCookie')) await fastify.register(cookie)
   if (settings.development) warnOfDevelopment(fastify, settings)
-  const refuseInsecureTransport = insecureTransportGuard(name)
+  const routes = new Map<string, RouteSettings>()
+  const registration = createRegistration(fastify, settings, options)
 
-  fastify.decorateRequest(exchangeOf, null)
-  fastify.decorateRequest('session', {
+  // Each registration has places of its own on the request, so that an application can have several sessions.
+  const placeOfReply = Symbol(`fastkeep.secure-session.${name}.reply`)
+  const placeOfSession = Symbol(`fastkeep.secure-session.${name}`)
+  const placeOfDecision = Symbol(`fastkeep.secure-session.${name}.decided`)
+  const placeOfRoute = Symbol(`fastkeep.secure-session.${name}.route`)
+  type Places = FastifyRequest & { [placeOfReply]: FastifyReply | null, [placeOfSession]: RequestSession | null, [placeOfDecision]: boolean }
+
+  // Fastify makes the object of a route's options anew each time, which only routes with an option of ours are worth.
+  let isAnyRouteSpecial = false
+  const routeOf = (request: FastifyRequest): RouteSettings => {
+    if (!isAnyRouteSpecial) return USUAL_ROUTE
+    return Reflect.get(request.routeOptions.config ?? {}, placeOfRoute) as RouteSettings | undefined ?? USUAL_ROUTE
+  }
+
+  const sessionOf = (request: FastifyRequest, route: RouteSettings): RequestSession => {
+    const places = request as Places
+    const known = places[placeOfSession]
+    if (known !== null) return known
+    // A hook that runs before the one of @fastify/cookie finds no cookies yet.
+    const cookies = request.cookies as typeof request.cookies | null ?? fastify.parseCookie(request.headers.cookie ?? '')
+    const session = new RequestSession(registration, request, () => places[placeOfReply], route, cookies)
+    session.isDecided = places[placeOfDecision]
+    places[placeOfSession] = session
+    return session
+  }
+
+  // Without a store, revocation or notBefore there is nothing to ask, and the cookie is opened at first use.
+  const isOpenedAtOnce = settings.store === undefined && settings.revocation === undefined && settings.notBefore === undefined
+
+  fastify.decorateRequest(placeOfReply, null)
+  fastify.decorateRequest(placeOfSession, null)
+  fastify.decorateRequest(placeOfDecision, false)
+  fastify.decorateRequest(name, {
     getter (this: FastifyRequest) {
-      if (isRouteOff(this)) throw new RouteOff()
-      const exchange = exchangeFor(this)
-      exchange.opened ??= openSession(this, exchange)
-      return exchange.opened.view
+      let session = (this as Places)[placeOfSession]
+      if (session === null) {
+        const route = routeOf(this)
+        if (route.isOff) throw new RouteOff(name)
+        session = sessionOf(this, route)
+      }
+      // What has to be asked was asked in onRequest, or waits for load().
+      if (!session.isLoaded && (isOpenedAtOnce || !session.isCookiePresent)) session.openNow()
+      return session.view
     },
   })
+  fastify.decorate(name === 'session' ? 'sessions' : `${name}Sessions`, sessionsOf(registration, routes))
 
   fastify.addHook('onRoute', route => {
-    const { session } = route as RouteOptions & { session?: unknown }
-    checkRouteOption(session)
-    if (session === false) route.config = { ...route.config, [routeIsOff]: true }
+    const option: unknown = Reflect.get(route, name)
+    const resolved = routeSettingsFrom(option, name)
+    for (const method of [route.method].flat()) routes.set(routeKey(method, route.url), resolved)
+    if (option === undefined) return
+    isAnyRouteSpecial = true
+    ;(route as RouteOptions).config = { ...route.config, [placeOfRoute]: resolved }
   })
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    exchangeFor(request).reply = reply
-    done()
+    (request as Places)[placeOfReply] = reply
+    const mustCheck = settings.csrf !== false && !isSafe(request.method)
+    if ((isOpenedAtOnce && !mustCheck) || request.headers.cookie === undefined) return done()
+    const route = routeOf(request)
+    if (route.isOff) return done()
+    const session = sessionOf(request, route)
+    if (!session.isCookiePresent) return done()
+    if (!mustCheck || !route.isCsrfChecked) return route.isLazy ? done() : settle(session.load(), done)
+    if (!session.mayBeForeign && (isOpenedAtOnce || route.isLazy)) return done()
+    settle(session.load(), done, () => session.assertOwnOrigin())
   })
 
+  if (settings.csrf !== false && settings.csrf.requireToken) {
+    fastify.addHook('preHandler', async request => {
+      const route = routeOf(request)
+      if (isSafe(request.method) || route.isOff || !route.isCsrfChecked) return
+      const session = sessionOf(request, route)
+      await session.load()
+      session.assertToken()
+    })
+  }
+
   fastify.addHook('onSend', (request, reply, _payload, done) => {
-    const exchange = exchangeFor(request)
-    exchange.isDecided = true
-    if (exchange.opened === undefined || exchange.hasFailed) return done()
-    try {
-      if (exchange.line !== undefined) withdrawSetCookie(reply, exchange.line)
-      exchange.line = decideCookie(exchange.opened.session, request)
-      if (exchange.line !== undefined) sendCookie(reply, exchange.line)
-      done()
-    } catch (error) {
-      exchange.hasFailed = true
+    const places = request as Places
+    places[placeOfDecision] = true
+    const session = places[placeOfSession]
+    if (session === null) return done()
+    const fail = (error: unknown): void => {
+      session.hasFailed = true
       done(error as Error)
+    }
+    try {
+      const decision = session.decide(reply)
+      if (decision === undefined) return done()
+      decision.then(() => done(), fail)
+    } catch (error) {
+      fail(error)
     }
   })
 
   // A later onSend hook failed: the error handler may change the session, and its response passes onSend once more.
   fastify.addHook('onError', (request, _reply, _error, done) => {
-    const exchange = exchangeFor(request)
-    exchange.isDecided = exchange.hasFailed
+    const places = request as Places
+    const session = places[placeOfSession]
+    places[placeOfDecision] = session?.hasFailed === true
+    if (session !== null) session.isDecided = session.hasFailed
     done()
   })
-
-  function openSession (request: FastifyRequest, exchange: Exchange): { session: OpenedSession, view: Session } {
-    const session = new OpenedSession(readCookie(request), () => exchange.isDecided || isBegun(exchange.reply))
-    return { session, view: sessionWithProperties(session) }
-  }
-
-  function readCookie (request: FastifyRequest): SessionOrigin {
-    // A hook that runs before the one of @fastify/cookie finds no cookies yet.
-    const cookies = request.cookies as typeof request.cookies | null ?? fastify.parseCookie(request.headers.cookie ?? '')
-    const value = cookies[name]
-    const now = currentSecond()
-    if (value === undefined) return { record: newRecord(now) }
-    if (value === '') return { record: newRecord(now), isCookiePresent: true }
-    const origin = sessions.read(value, now)
-    if (!('refused' in origin)) return { ...origin, isCookiePresent: true }
-    reportRefusal({ reason: origin.refused, cookieName: name, request })
-    return { record: newRecord(now), isCookiePresent: true }
-  }
-
-  /** The Set-Cookie line to send, if any. */
-  function decideCookie (session: OpenedSession, request: FastifyRequest): string | undefined {
-    const now = currentSecond()
-    const outcome = session.outcome(now)
-    if (outcome.cookie === 'kept') return undefined
-    const value = outcome.cookie === 'written' ? sessions.write(outcome.record, now) : ''
-    assertCookieFits(name, value)
-    if (attributes.secure && refuseInsecureTransport(request)) return undefined
-    const lifetime = outcome.cookie === 'expired' ? { maxAge: 0, expires: new Date(0) } : {}
-    // Not through reply.setCookie(), which would add the application's own defaults, such as a Domain that __Host- forbids.
-    return fastify.serializeCookie(name, value, { ...attributes, ...lifetime })
-  }
-
-  function sendCookie (reply: FastifyReply, line: string): void {
-    replaceSetCookie(reply, name, line)
-    forbidCaching(reply)
-  }
 }
 
-function exchangeFor (request: FastifyRequest): Exchange {
-  const holder = request as RequestWithExchange
-  holder[exchangeOf] ??= { isDecided: false, hasFailed: false }
-  return holder[exchangeOf]
-}
-
-function isBegun (reply: FastifyReply | undefined): boolean {
-  return reply !== undefined && (reply.sent || reply.raw.headersSent)
-}
-
-function isRouteOff (request: FastifyRequest): boolean {
-  return Reflect.get(request.routeOptions.config ?? {}, routeIsOff) === true
-}
-
-/** Says for a request whether its answer goes over plain HTTP, where browsers ignore a Secure cookie, and logs it: loud once. */
-function insecureTransportGuard (cookieName: string): (request: FastifyRequest) => boolean {
-  let isWarned = false
-  return request => {
-    if (request.protocol === 'https') return false
-    const code = 'FST_KEEP_SECURE_SESSION_INSECURE_TRANSPORT'
-    const text = `cookie "${cookieName}" not sent, the session is lost: it is Secure and the request came over plain HTTP.`
-    if (isWarned) {
-      request.log.debug({ code }, text)
-    } else {
-      isWarned = true
-      request.log.warn({ code }, `${text} Behind a proxy that ends TLS, set Fastify's option "trustProxy" and have the proxy send ` +
-        'X-Forwarded-Proto; on your own machine, register with { development: true }. Logged at level debug from now on')
+/** Ends a hook when what may have to wait is done, and a last check passes. */
+function settle (outcome: void | Promise<void>, done: HookHandlerDoneFunction, check: () => void = () => {}): void {
+  const finish = (): void => {
+    try {
+      check()
+    } catch (error) {
+      return done(error as Error)
     }
-    return true
+    done()
   }
+  if (outcome === undefined) finish()
+  else outcome.then(finish, done)
 }
 
 function warnOfDevelopment (fastify: FastifyInstance, { cookie, isKeyTemporary }: Settings): void {
   const key = isKeyTemporary ? ', and its key was made for this process: its sessions end with it' : ''
   fastify.log.warn({ code: 'FST_KEEP_SECURE_SESSION_DEVELOPMENT' },
-    `secure-session runs with { development: true }: cookie "${cookie.name}" has neither Secure nor the prefix __Host-${key}`)
+    `secure-session runs with { development: true }: cookie "${cookie.name}" has neither Secure nor a prefix such as __Host-${key}`)
 }

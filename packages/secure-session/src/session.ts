@@ -2,22 +2,29 @@ import { NameReserved } from './errors.js'
 import type { OpenedSession } from './opened-session.js'
 import type { SessionData } from './session-data.js'
 
+/** Why `onEnd` listeners are called. */
+export type SessionEndReason = 'destroyed' | 'regenerated' | 'ended'
+
 /** What a session has besides the fields of `SessionData`. */
 export interface SessionMethods {
-  /** 256 random bits in base64url: the same as long as the session lasts, new after `regenerate()`. Not a secret to the client, who cannot read it either. */
+  /** 256 random bits in base64url: the same as long as the session lasts, new after `regenerate()` and `login()`. Not a secret to the client, who cannot read it either. */
   readonly id: string
   /** The request came without a cookie that was accepted. */
   readonly isNew: boolean
   /** There is no data. */
   readonly isEmpty: boolean
+  /** Who has logged in with `login()`. */
+  readonly subject: string | undefined
+  /** When they did, in seconds since 1970, to the millisecond. */
+  readonly authenticatedAt: number | undefined
 
   /** The value of a field. An object is the session's own: what is changed inside it is noticed and written. */
   get<Key extends keyof SessionData> (key: Key): SessionData[Key] | undefined
 
   /**
-   * Sets a field, or removes it with `undefined`.
+   * Sets a field, or removes it with `undefined`. Of the stored session only the fields that were changed are written.
    * @throws FST_KEEP_SECURE_SESSION_VALUE_NOT_JSON for a Date, Map, Set, BigInt, function, symbol, NaN, class instance and the like, and over 32 levels deep
-   * @throws FST_KEEP_SECURE_SESSION_TOO_LARGE for a value of more than any cookie can hold
+   * @throws FST_KEEP_SECURE_SESSION_TOO_LARGE for a value of more than the cookie or the store may hold
    * @throws FST_KEEP_SECURE_SESSION_DESTROYED after `destroy()`
    * @throws FST_KEEP_SECURE_SESSION_ALREADY_SENT once the response's cookie is decided (in onSend), and in a WebSocket handler
    */
@@ -30,41 +37,92 @@ export interface SessionMethods {
   destroy (): void
 
   /**
-   * Begins anew: another id, another absolute lifetime, no data but for the fields to keep.
-   * To be called at every login (ASVS 5.0 7.2.4), before the user is recorded.
+   * Begins anew: another id, another absolute lifetime, no data but for the fields to keep. Who has logged in stays so.
+   * Requests that are under way with the former id see it as it was for 5 s, and with a store what they write goes to the new one.
    * @example
    * request.session.regenerate(['cart'])
-   * request.session.user = 'ada'
    */
   regenerate (keep?: ReadonlyArray<keyof SessionData>): void
+
+  /**
+   * Logs a subject in: another id, the former one ended at once, no data but for the fields to keep (ASVS 5.0 7.2.4).
+   * @param subject 1 to 256 characters, for whoever `app.sessions.list(subject)` and `destroyAll(subject)` are asked about
+   * @throws FST_KEEP_SECURE_SESSION_CROSS_SITE (403) in a request that another site's page has made
+   * @throws FST_KEEP_SECURE_SESSION_SUBJECT_INVALID
+   */
+  login (subject: string, keep?: ReadonlyArray<keyof SessionData>): void
+
+  /**
+   * Changes the stored session now and as a whole: what the function sees is what is stored, and if another request
+   * writes meanwhile it runs again. What this request has set before is written with it. Also for WebSocket handlers.
+   * On a session that is new it runs once, and what it does is written with the response.
+   *
+   * @throws FST_KEEP_SECURE_SESSION_UPDATE_REFUSED with sealed cookies, which cannot be merged
+   * @throws FST_KEEP_SECURE_SESSION_ENDED (409) if the session was ended meanwhile
+   * @throws FST_KEEP_SECURE_SESSION_UPDATE_CONFLICT (503) if others wrote first for 5 s on end
+   * @example await request.session.update(data => { data.visits = (data.visits ?? 0) + 1 })
+   */
+  update (change: (data: Partial<SessionData>) => void | Promise<void>): Promise<void>
+
+  /**
+   * Loads the session on a route with `session: 'lazy'`; elsewhere it is loaded already.
+   * @throws FST_KEEP_SECURE_SESSION_STORE_UNAVAILABLE (503)
+   */
+  load (): Promise<void>
+
+  /** A token that belongs to this session, for `csrf: { requireToken: true }`: another text each time, valid while the id is. */
+  csrfToken (): string
+
+  /**
+   * Calls the listener once when the session ends: at once for what happens in this process, within 10 s for what
+   * happens in another (with a store or a `revocation`), and at its limits. For closing WebSockets. Once the response is
+   * sent `regenerate()` in another request counts as an end too.
+   * @returns a function that takes the listener away
+   * @example socket.on('close', request.session.onEnd(() => socket.close(4401, 'session ended')))
+   */
+  onEnd (listener: (reason: SessionEndReason) => void): () => void
 }
 
 /** The session of a request: its methods, and each field as a property. */
 export type Session = SessionMethods & Partial<SessionData>
 
-const OWN_NAMES: ReadonlySet<string | symbol> = new Set<keyof SessionMethods>([
-  'id', 'isNew', 'isEmpty', 'get', 'set', 'data', 'destroy', 'regenerate',
+/** What the registration gives the session of a request besides its data. */
+export interface SessionExtras extends Pick<SessionMethods, 'csrfToken' | 'onEnd'> {
+  load (): void | Promise<void>
+  update (change: (data: Record<string, unknown>) => unknown): Promise<void>
+}
+
+/** The members of a session, and who has them. */
+const MEMBERS: ReadonlyMap<string | symbol, keyof Target> = new Map<keyof SessionMethods, keyof Target>([
+  ...(['id', 'isNew', 'isEmpty', 'subject', 'authenticatedAt', 'get', 'set', 'data', 'destroy', 'regenerate', 'login'] as const).map(name => [name, 'session'] as const),
+  ...(['update', 'load', 'csrfToken', 'onEnd'] as const).map(name => [name, 'extras'] as const),
 ])
 
-const propertyAccess: ProxyHandler<OpenedSession> = {
-  get (session, name) {
-    if (isFieldName(name)) return session.get(name)
-    if (!OWN_NAMES.has(name)) return Reflect.get(Object.prototype, name)
-    const own: unknown = Reflect.get(session, name)
-    // Private members are found on the session only, not on the proxy around it.
-    return typeof own === 'function' ? own.bind(session) : own
+interface Target {
+  readonly session: OpenedSession
+  readonly extras: SessionExtras
+}
+
+const propertyAccess: ProxyHandler<Target> = {
+  get (target, name) {
+    const owner = MEMBERS.get(name)
+    if (owner === undefined) return isFieldName(name) ? target.session.get(name) : Reflect.get(Object.prototype, name)
+    const own: unknown = Reflect.get(target[owner], name)
+    // Private members are found on the object only, not on the proxy around it.
+    if (typeof own !== 'function') return own
+    return name === 'load' ? async () => { await target.extras.load() } : own.bind(target[owner])
   },
-  set (session, name, value) {
+  set ({ session }, name, value) {
     session.set(fieldName(name), value)
     return true
   },
-  deleteProperty (session, name) {
+  deleteProperty ({ session }, name) {
     session.set(fieldName(name), undefined)
     return true
   },
-  has: (session, name) => isFieldName(name) ? session.keys().includes(name) : OWN_NAMES.has(name),
-  ownKeys: session => session.keys(),
-  getOwnPropertyDescriptor (session, name) {
+  has: ({ session }, name) => isFieldName(name) ? session.keys().includes(name) : MEMBERS.has(name),
+  ownKeys: ({ session }) => session.keys(),
+  getOwnPropertyDescriptor ({ session }, name) {
     if (!isFieldName(name) || !session.keys().includes(name)) return undefined
     return { value: session.get(name), writable: true, enumerable: true, configurable: true }
   },
@@ -75,8 +133,8 @@ const propertyAccess: ProxyHandler<OpenedSession> = {
 }
 
 /** Gives the session of a request the form in which handlers see it. */
-export function sessionWithProperties (session: OpenedSession): Session {
-  return new Proxy(session, propertyAccess) as unknown as Session
+export function sessionWithProperties (session: OpenedSession, extras: SessionExtras): Session {
+  return new Proxy<Target>({ session, extras }, propertyAccess) as unknown as Session
 }
 
 function fieldName (name: string | symbol): string {
@@ -85,5 +143,5 @@ function fieldName (name: string | symbol): string {
 }
 
 function isFieldName (name: string | symbol): name is string {
-  return typeof name === 'string' && !OWN_NAMES.has(name) && !(name in Object.prototype)
+  return typeof name === 'string' && !MEMBERS.has(name) && !(name in Object.prototype)
 }

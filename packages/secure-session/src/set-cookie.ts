@@ -1,13 +1,19 @@
 import type { FastifyReply } from 'fastify'
 
-/** Adds a Set-Cookie line in place of one for the same name that the application wrote. */
-export function replaceSetCookie (reply: FastifyReply, name: string, line: string): void {
-  setLines(reply, [...linesOf(reply).filter(other => !other.startsWith(`${name}=`)), line])
+/** Adds Set-Cookie lines, each in place of one for the same name that the application wrote. */
+export function replaceSetCookies (reply: FastifyReply, lines: readonly string[]): void {
+  if (!reply.hasHeader('set-cookie')) return addLines(reply, lines)
+  const others = linesOf(reply).filter(other => !lines.some(line => other.startsWith(nameOf(line))))
+  // reply.header() adds to a Set-Cookie that is there already.
+  reply.removeHeader('set-cookie')
+  addLines(reply, [...others, ...lines])
 }
 
-/** Takes back a line. */
-export function withdrawSetCookie (reply: FastifyReply, line: string): void {
-  setLines(reply, linesOf(reply).filter(other => other !== line))
+/** Takes lines back. */
+export function withdrawSetCookies (reply: FastifyReply, lines: readonly string[]): void {
+  const others = linesOf(reply).filter(other => !lines.includes(other))
+  reply.removeHeader('set-cookie')
+  addLines(reply, others)
 }
 
 /**
@@ -15,16 +21,24 @@ export function withdrawSetCookie (reply: FastifyReply, line: string): void {
  * sets `Cache-Control: no-store`, unless the response says `no-store` or `private` for all of itself already.
  */
 export function forbidCaching (reply: FastifyReply): void {
-  const directives = [reply.getHeader('cache-control') ?? []].flat().join().toLowerCase().split(',').map(directive => directive.trim())
-  if (!directives.includes('no-store') && !directives.includes('private')) reply.header('cache-control', 'no-store')
+  const present = reply.getHeader('cache-control')
+  if (present !== undefined) {
+    const directives = [present].flat().join().toLowerCase().split(',').map(directive => directive.trim())
+    if (directives.includes('no-store') || directives.includes('private')) return
+  }
+  reply.header('cache-control', 'no-store')
+}
+
+function nameOf (line: string): string {
+  return line.slice(0, line.indexOf('=') + 1)
 }
 
 function linesOf (reply: FastifyReply): string[] {
-  return [reply.getHeader('set-cookie') ?? []].flat().map(String)
+  const present = reply.getHeader('set-cookie')
+  return present === undefined ? [] : [present].flat().map(String)
 }
 
-function setLines (reply: FastifyReply, lines: readonly string[]): void {
-  // reply.header() adds to a Set-Cookie that is there already.
-  reply.removeHeader('set-cookie')
-  if (lines.length > 0) reply.header('set-cookie', lines)
+function addLines (reply: FastifyReply, lines: readonly string[]): void {
+  if (lines.length === 1) reply.header('set-cookie', lines[0])
+  else if (lines.length > 1) reply.header('set-cookie', lines)
 }

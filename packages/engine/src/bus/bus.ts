@@ -41,6 +41,11 @@ export class Bus {
     return this.#state
   }
 
+  /** Whether the exit was asked for: a stop that is under way is not one after which the bus may start again. */
+  get isExiting (): boolean {
+    return this.#exiting !== undefined
+  }
+
   /** Whether nothing was started, and nobody has asked for it: STOPPED, and no transition under way or about to be. */
   get isAtRest (): boolean {
     return this.#state === 'STOPPED' && this.#starting === undefined && this.#stopping === undefined && this.#exiting === undefined

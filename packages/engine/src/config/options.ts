@@ -125,6 +125,7 @@ export const OPTIONS: ConfigTable = {
   'daemon.umask': { ...permissions, default: 0o027 },
   'daemon.timeout': { rule: integer(1, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 60_000 },
   'daemon.onLaunched': { rule: func },
+  'drain.delay': { rule: integer(0, DAY, 'ms'), text: wholeNumber, default: DEFAULT_DRAIN.delay },
   'drain.idleWindow': { rule: integer(0, DAY, 'ms'), text: wholeNumber, default: DEFAULT_DRAIN.idleWindow },
   'drain.restartIdleWindow': { rule: integer(0, DAY, 'ms'), text: wholeNumber },
   'drain.deadline': { rule: integer(1, DAY, 'ms'), text: wholeNumber, default: DEFAULT_DRAIN.deadline },

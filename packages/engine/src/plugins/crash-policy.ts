@@ -128,6 +128,8 @@ export class CrashPolicy {
   }
 
   #end (): void {
+    // Nobody knows what state the process is in: it takes nothing new.
+    this.#engine.server.skipDelay()
     const hurry = setTimeout(() => this.#engine.server.hurry(`the crash policy, ${this.#deadline} ms after a fault,`), this.#deadline)
     const giveUp = setTimeout(() => {
       tell(`the stop is not done after ${this.#deadline + LAST_WORDS} ms; the process ends without the rest of it`)

@@ -8,6 +8,7 @@ import { predecessor } from '../supervisor/predecessor.js'
 import { supervised } from '../supervisor/supervised.js'
 import { takeInherited } from '../systemd/socket-activation.js'
 import { BoundSockets } from './bound-sockets.js'
+import { DrainDelay } from './drain-delay.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
 import type { CutRequest } from './http1-drain.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
@@ -15,6 +16,8 @@ import { checkListenOptions, type ListenOptions } from './listen-options.js'
 import { ServedApp } from './served-app.js'
 
 export interface ServerDrainOptions extends DrainOptions {
+  /** ms between readiness going off and the drain; none after a successor has taken over, or after a fault. Default 0. */
+  delay?: number
   /**
    * ms for which idle connections stay usable after a successor has taken over. Default: as long as the answers have
    * told the clients (`keepAliveTimeout`), so that none is surprised. The deadline counts from its end.
@@ -23,7 +26,7 @@ export interface ServerDrainOptions extends DrainOptions {
 }
 
 /** ms. Below what process managers wait before they kill: systemd 90 s, Kubernetes 30 s. */
-export const DEFAULT_DRAIN = { idleWindow: 5_000, deadline: 25_000 } as const satisfies DrainOptions
+export const DEFAULT_DRAIN = { delay: 0, idleWindow: 5_000, deadline: 25_000 } as const satisfies ServerDrainOptions
 
 /** Makes a Fastify instance, for an engine that starts more than once: Fastify cannot open again what was closed. */
 export type AppFactory = () => FastifyInstance | Promise<FastifyInstance>
@@ -42,8 +45,8 @@ interface Held {
   readonly connections: () => number
 }
 
-/** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `drain` (20) and `close` (60) of `stop`. */
-export type ServerPriorities = Priorities<'bind' | 'listen' | 'drain' | 'close'>
+/** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `delay` (20) of `drain`, `drain` (20) and `close` (60) of `stop`. */
+export type ServerPriorities = Priorities<'bind' | 'listen' | 'delay' | 'drain' | 'close'>
 
 /** ms between two messages about a drain: `{ bus, connections, left }`, the last in ms. */
 const PROGRESS_INTERVAL = 1_000
@@ -68,6 +71,7 @@ export class Server {
   /** ms for which clients of this service have been told that an idle connection will stay, if not by its own apps. */
   advertisedKeepAlive = 0
   readonly #drainOptions: ServerDrainOptions
+  readonly #delay: DrainDelay
   #isHandedOver = false
   #draining = new AbortController()
   #hurry = new AbortController()
@@ -75,8 +79,9 @@ export class Server {
 
   /** @param priorities of its listeners, other than the default ones */
   constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}, priorities: ServerPriorities = {}) {
-    const { idleWindow = DEFAULT_DRAIN.idleWindow, deadline = DEFAULT_DRAIN.deadline, restartIdleWindow } = drainOptions
+    const { delay = DEFAULT_DRAIN.delay, idleWindow = DEFAULT_DRAIN.idleWindow, deadline = DEFAULT_DRAIN.deadline, restartIdleWindow } = drainOptions
     this.#bus = bus
+    this.#delay = new DrainDelay(delay)
     this.#drainOptions = { idleWindow, deadline, ...restartIdleWindow === undefined ? {} : { restartIdleWindow } }
     const { close, ...others } = priorities
     new Unit(bus, 'Server', {
@@ -84,6 +89,7 @@ export class Server {
       ready: { channel: 'start', priority: 20, run: () => this.#ready() },
       bind: { channel: 'start', priority: 75, run: () => this.#bind() },
       listen: { channel: 'start', priority: 80, run: () => this.#listen() },
+      delay: { channel: 'drain', priority: 20, run: () => this.#waitBeforeDrain() },
       drain: { channel: 'stop', priority: 20, run: () => this.#drain() },
     }).subscribe(others)
     // A unit of its own: after a failed start too, the apps are closed after whatever was started on them.
@@ -162,11 +168,23 @@ export class Server {
   hurry (why = 'a request to hurry'): void {
     this.#whyHurry ||= why
     this.#hurry.abort()
+    this.#delay.skip()
+  }
+
+  /** The drain, the present one or the next, begins without its delay. */
+  skipDelay (): void {
+    this.#delay.skip()
+  }
+
+  /** Whether a successor serves on the same sockets. */
+  get isHandedOver (): boolean {
+    return this.#isHandedOver
   }
 
   /** The sockets are a successor's as well from now on: the drain gives clients the time that they were told. */
   handOver (): void {
     this.#isHandedOver = true
+    this.#delay.skip()
     for (const sockets of this.#allSockets) sockets.handOver()
   }
 
@@ -183,10 +201,6 @@ export class Server {
   /** ms for which the answers have told clients that an idle connection will stay. */
   get keepAliveTimeout (): number {
     return Math.max(0, ...this.#apps.map(app => app.keepAliveTimeout))
-  }
-
-  get isHandedOver (): boolean {
-    return this.#isHandedOver
   }
 
   /** ms that the drain of a restart may take. */
@@ -255,8 +269,15 @@ export class Server {
     if (this.#draining.signal.aborted) this.#draining = new AbortController()
     if (this.#hurry.signal.aborted) this.#hurry = new AbortController()
     this.#whyHurry = ''
+    this.#delay.reset()
     for (const app of this.#apps) await app.listen()
     for (const url of this.urls) this.#bus.log(`Serving on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
+  }
+
+  async #waitBeforeDrain (): Promise<void> {
+    if (this.#delay.isSkipped) return
+    this.#bus.log(`Not ready any more; the drain begins in ${this.#delay.ms} ms`, 'info', undefined, 'FST_KEEP_ENGINE_DRAIN_DELAYED')
+    await this.#delay.wait()
   }
 
   async #drain (): Promise<void> {

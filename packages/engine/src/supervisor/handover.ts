@@ -16,6 +16,15 @@ export interface HandedPart {
   handedOver? (): void
 }
 
+/** Hears of each restart in place; the restart waits for it, and goes on whatever becomes of it. */
+export interface HandoverObserver {
+  begins (): Promise<unknown>
+  /** This process goes on serving. */
+  failed (): Promise<unknown>
+  /** The successor `pid` serves; this process drains next. */
+  succeeded (pid: number): Promise<unknown>
+}
+
 /** ms beyond the longest drain for an older process to end. */
 const GRACE = 5_000
 
@@ -31,6 +40,7 @@ export class Handover {
   readonly #engine: Engine
   readonly #timeout: number
   readonly #parts = new Map<string, HandedPart>()
+  readonly #observers = new Set<HandoverObserver>()
   #underWay: Promise<number> | undefined
   #callOff = new AbortController()
 
@@ -54,6 +64,12 @@ export class Handover {
 
   keep (name: string, part: HandedPart): void {
     this.#parts.set(name, part)
+  }
+
+  /** @returns a function that has it hear no more */
+  observe (observer: HandoverObserver): () => void {
+    this.#observers.add(observer)
+    return () => { this.#observers.delete(observer) }
   }
 
   /** The predecessor can drain: this process serves, and nothing that could fail is left to do. */
@@ -83,10 +99,21 @@ export class Handover {
     if (supervised !== undefined) throw new RestartFailed('it is a worker; reload or restart its supervisor')
     if (process.pid === 1) throw new RestartFailed('process 1 of a container cannot leave its place to another one; replace the container')
     this.#callOff = new AbortController()
-    await this.#waitForOlder(this.#callOff.signal)
-    const pid = await this.#start(this.#callOff.signal)
-    this.#engine.log(`Successor ${pid} serves, this process drains`)
-    return pid
+    await this.#tell(observer => observer.begins())
+    try {
+      await this.#waitForOlder(this.#callOff.signal)
+      const pid = await this.#start(this.#callOff.signal)
+      await this.#tell(observer => observer.succeeded(pid))
+      this.#engine.log(`Successor ${pid} serves, this process drains`)
+      return pid
+    } catch (error) {
+      await this.#tell(observer => observer.failed())
+      throw error
+    }
+  }
+
+  async #tell (what: (observer: HandoverObserver) => Promise<unknown>): Promise<void> {
+    await Promise.allSettled([...this.#observers].map(what))
   }
 
   /** A successor that is being started must not outlive the stop that nobody told it of. */

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { RestartFailed } from '../errors.js'
 import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
+import { notifyVariables } from '../systemd/notify-environment.js'
 import { withNote } from './environment-note.js'
 import { HANDOVER_NOTE, type HandoverAnswer } from './handover-note.js'
 
@@ -65,7 +66,7 @@ function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOptions): 
   const { spawn } = process.getBuiltinModule('node:child_process')
   const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
     cwd: startDirectory,
-    env: withNote(sameEnvironment(process.env), HANDOVER_NOTE, note),
+    env: withNote({ ...sameEnvironment(process.env), ...notifyVariables() }, HANDOVER_NOTE, note),
     stdio,
   })
   child.unref()

@@ -34,6 +34,16 @@ export function parseInherited (env: NodeJS.ProcessEnv, pid: number): InheritedD
 
 let taken: InheritedDescriptor[] | undefined
 
+/** The name that a unit gives to the notification socket: `OpenFile=/run/systemd/notify:notify`. */
+const NOTIFY = 'notify'
+
+/** The descriptor of the notification socket among those passed to this process, to be taken once; it is no socket to listen on. */
+export function takeNotifyDescriptor (): number | undefined {
+  takeInherited()
+  const index = taken?.findIndex(({ name }) => name === NOTIFY) ?? -1
+  return index === -1 ? undefined : taken?.splice(index, 1)[0]?.fd
+}
+
 /** The descriptors passed to this process. The variables are removed, so that no child takes them for its own. */
 export function takeInherited (): readonly InheritedDescriptor[] {
   if (taken === undefined) {

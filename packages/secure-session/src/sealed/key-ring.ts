@@ -24,6 +24,8 @@ export interface SubkeyUse {
 export interface KeyRing {
   /** The first key: all sealing is done with it. */
   readonly sealing: RingKey
+  /** The first and the retired ones. */
+  readonly all: readonly RingKey[]
   /** The key with this id, the first or a retired one. */
   find (id: Buffer): RingKey | undefined
   /** The AES-256 key for one use, remembered. */
@@ -48,6 +50,7 @@ export function createKeyRing (keys: readonly [Buffer, ...Buffer[]]): KeyRing {
 
   return {
     sealing,
+    all: [...byId.values()],
     find: id => byId.get(hex(id)),
     subkey (key, use) {
       const name = `${hex(key.id)} ${infoOf(use)}`

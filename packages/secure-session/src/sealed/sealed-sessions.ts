@@ -1,40 +1,112 @@
-import { LARGEST_COOKIE } from '../cookie-policy.js'
-import { isInFuture, isRenewalDue, passedLimit, type Lifetimes } from '../lifetimes.js'
+import { UpdateRefused } from '../errors.js'
+import { expiryOf, GRACE, isRenewalDue, type Lifetimes } from '../lifetimes.js'
+import type { Commitment, Reading, SessionMode } from '../mode.js'
 import type { SessionOrigin } from '../opened-session.js'
-import type { RefusalReason } from '../refusals.js'
-import { recordFromText, recordToText, type SessionRecord } from '../session-record.js'
-import type { KeyRing } from './key-ring.js'
-import { open, seal, type SealContext } from './seal.js'
+import type { Plan } from '../plan.js'
+import type { SessionRecord } from '../session-record.js'
+import { storedId } from '../stored-id.js'
+import type { EndedSessions, Revocation } from './ended-sessions.js'
+import type { OpenedCookie, SealedCookies } from './sealed-cookies.js'
 
-export interface SealedSessions {
-  /** Reads the session in a cookie's value, or says why it is refused. Never throws. */
-  read (value: string, now: number): SessionOrigin | { readonly refused: RefusalReason }
-  /** The cookie's value for a session. */
-  write (record: SessionRecord, now: number): string
-}
+/** Since when (s since 1970) a subject's sessions are accepted; `undefined` for all. */
+export type NotBefore = (subject: string) => number | undefined | Promise<number | undefined>
 
 export interface SealedSessionsOptions extends Lifetimes {
-  readonly ring: KeyRing
-  readonly cookieName: string
-  readonly application: string
+  readonly cookies: SealedCookies
+  readonly ended: EndedSessions
+  readonly revocation: Revocation | undefined
+  readonly notBefore: NotBefore | undefined
+  /** Told when the list of ended sessions was full, so that a cookie may be accepted again. */
+  readonly onForgotten: () => void
 }
 
 /** Sessions that live in the cookie alone, sealed. */
-export function sealedSessions ({ ring, cookieName, application, ...lifetimes }: SealedSessionsOptions): SealedSessions {
-  const context: SealContext = { ring, cookieName, application, purpose: 'session', longestAge: lifetimes.absoluteTimeout }
+export class SealedSessions implements SessionMode {
+  readonly #options: SealedSessionsOptions
 
-  return {
-    read (value, now) {
-      if (cookieName.length + value.length > LARGEST_COOKIE) return { refused: 'too-large' }
-      const opened = open(context, value, now)
-      if ('refused' in opened) return opened
-      const record = recordFromText(opened.text)
-      if (record === undefined) return { refused: 'malformed' }
-      if (isInFuture(record, now)) return { refused: 'time-in-future' }
-      const passed = passedLimit(record, lifetimes, now)
-      if (passed !== undefined) return { refused: passed }
-      return { record, text: opened.text, mustBeWritten: opened.isKeyRetired || isRenewalDue(record, lifetimes, now) }
-    },
-    write: (record, now) => seal(context, recordToText(record), now),
+  constructor (options: SealedSessionsOptions) {
+    this.#options = options
+  }
+
+  read (value: string, now: number): Reading | Promise<Reading> {
+    const { cookies, ended, revocation, notBefore } = this.#options
+    const cookie = cookies.open(value, now)
+    if ('refused' in cookie) return cookie
+    if (ended.isEnded(cookie.record.id, now)) return { refused: 'ended' }
+    const origin = this.#originOf(cookie, now)
+    if (revocation === undefined && (notBefore === undefined || cookie.record.subject === undefined)) return origin
+    return this.#isRevoked(cookie.record).then(isRevoked => isRevoked ? { refused: 'ended' } : origin)
+  }
+
+  commit (plan: Plan, origin: SessionOrigin, now: number): Commitment | Promise<Commitment> {
+    const { ended } = this.#options
+    const { id } = origin.record
+    switch (plan.kind) {
+      case 'nothing': return { cookie: 'unchanged', origin }
+      case 'destroy': return this.#ended(origin, now, { cookie: 'expired', origin })
+      case 'create': return this.#sealed(plan.record, plan.data(), origin, now)
+      case 'renew':
+        // The browser has a later cookie by now, or none; it may not get one made from an earlier.
+        if (ended.isEnding(id) || ended.isSealedSince(id, origin.sealedAt ?? 0)) return { cookie: 'unchanged', origin }
+        return this.#sealed(origin.record, origin.data, origin, now)
+      case 'patch':
+        if (ended.isEnding(id)) return { cookie: 'unchanged', origin, isDropped: true }
+        return this.#sealed(plan.record, plan.data(), origin, now)
+      case 'rename': {
+        if (ended.isEnding(id) && !plan.isLogin) return { cookie: 'unchanged', origin, isDropped: true }
+        const commitment = this.#sealed(plan.record, plan.data(), origin, now)
+        // What was changed before the new id would still be read from the old cookie: a logout may be among it.
+        const grace = plan.isLogin || Object.keys(plan.before).length > 0 ? 0 : GRACE
+        return this.#ended(origin, now, commitment, grace)
+      }
+    }
+  }
+
+  async update (): Promise<void> {
+    throw new UpdateRefused()
+  }
+
+  isAlive (record: SessionRecord): boolean | Promise<boolean> {
+    const { ended, revocation, notBefore } = this.#options
+    if (ended.isEnding(record.id)) return false
+    if (revocation === undefined && notBefore === undefined) return true
+    return this.#isRevoked(record).then(isRevoked => !isRevoked)
+  }
+
+  handleOf (id: string): string {
+    return storedId(id)
+  }
+
+  async #isRevoked ({ id, subject, createdAt, authenticatedAt = createdAt }: SessionRecord): Promise<boolean> {
+    const { revocation, notBefore } = this.#options
+    if (await revocation?.isEnded(storedId(id)) === true) return true
+    return subject !== undefined && authenticatedAt < (await notBefore?.(subject) ?? 0)
+  }
+
+  #originOf (cookie: OpenedCookie, now: number): SessionOrigin {
+    const { record, data, sealedAt, isKeyRetired } = cookie
+    return { record, data, sealedAt, isNew: false, isRenewalDue: isKeyRetired || isRenewalDue(record, this.#options, now) }
+  }
+
+  #sealed (record: SessionRecord, data: string, origin: SessionOrigin, now: number): Commitment {
+    const { cookies, ended } = this.#options
+    const renewed = { ...record, renewedAt: now }
+    // Later than what it was made from, even in the same millisecond.
+    const sealedAt = Math.max(Date.now(), (origin.sealedAt ?? 0) + 1)
+    const value = cookies.seal({ record: renewed, sealedAt, data }, now)
+    ended.noteSeal(record.id, sealedAt)
+    return { cookie: { value, record: renewed }, origin: { record: renewed, data, sealedAt, isNew: false } }
+  }
+
+  #ended (origin: SessionOrigin, now: number, commitment: Commitment, grace = 0): Commitment | Promise<Commitment> {
+    if (origin.isNew) return commitment
+    const { ended, revocation, onForgotten, ...lifetimes } = this.#options
+    const { id } = origin.record
+    // Another request may just have renewed it.
+    const until = expiryOf({ createdAt: origin.record.createdAt, renewedAt: now }, lifetimes)
+    const end = { from: now + grace, until }
+    if (!ended.end(id, end)) onForgotten()
+    const told = revocation?.end(storedId(id), end)
+    return told === undefined ? commitment : told.then(() => commitment)
   }
 }

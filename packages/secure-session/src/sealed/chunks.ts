@@ -1,0 +1,57 @@
+import { LARGEST_COOKIE } from '../cookie-policy.js'
+
+/*
+ * A value that fits into no single cookie is spread over several: the first says how many there are and begins with
+ * "<number>.", a character that base64url has not; the further ones are named <name>.1, <name>.2.
+ */
+
+/** More would not fit into the 16 KiB of headers that Node accepts. */
+export const MOST_CHUNKS = 3
+
+export interface Chunk {
+  readonly name: string
+  readonly value: string
+}
+
+/** How many characters a value can have in so many cookies of one name. */
+export function longestValueOf (name: string, chunks: number): number {
+  return chunks === 1 ? roomIn(name) : roomIn(chunkName(name, 0)) - 2 + (chunks - 1) * roomIn(chunkName(name, 1))
+}
+
+/** The cookies of a value; a short one is one cookie as it is. */
+export function split (name: string, value: string): Chunk[] {
+  if (value.length <= roomIn(name)) return [{ name, value }]
+  const room = roomIn(chunkName(name, 1))
+  const pieces: string[] = [value.slice(0, roomIn(name) - 2)]
+  for (let start = roomIn(name) - 2; start < value.length; start += room) pieces.push(value.slice(start, start + room))
+  return pieces.map((piece, index) => ({ name: chunkName(name, index), value: index === 0 ? `${pieces.length}.${piece}` : piece }))
+}
+
+/** The value in a request's cookies: of those of its name, as many as the first one says. `undefined` if there is none. */
+export function join (name: string, cookies: Readonly<Record<string, string | undefined>>): string | undefined {
+  const first = cookies[name]
+  const count = first === undefined ? undefined : /^([2-9])\./.exec(first)?.[1]
+  if (first === undefined || count === undefined || Number(count) > MOST_CHUNKS) return first
+  let value = first.slice(2)
+  for (let index = 1; index < Number(count); index++) value += cookies[chunkName(name, index)] ?? ''
+  // Only as `split` makes them: with a point in it the first piece alone opens nowhere.
+  const chunks = split(name, value)
+  return chunks.length === Number(count) && chunks[0]?.value === first ? value : first
+}
+
+/** The further cookies of the name in a request from the given index on: what a shorter value leaves behind. */
+export function staleChunks (name: string, cookies: Readonly<Record<string, string | undefined>>, from: number): string[] {
+  const names: string[] = []
+  for (let index = Math.max(from, 1); index < MOST_CHUNKS; index++) {
+    if (cookies[chunkName(name, index)] !== undefined) names.push(chunkName(name, index))
+  }
+  return names
+}
+
+function chunkName (name: string, index: number): string {
+  return index === 0 ? name : `${name}.${index}`
+}
+
+function roomIn (name: string): number {
+  return LARGEST_COOKIE - name.length
+}

@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { optionChecker, string } from '@fastkeep/options'
+import { open, type Database, type RootDatabase } from 'lmdb'
+import { currentSecond, type Moment } from '../lifetimes.js'
+import type { End, Revocation } from '../sealed/ended-sessions.js'
+import { fromText, toText } from '../session-text.js'
+import type { FieldChanges, Renaming, SessionStore, SessionSummary, StoredSession } from './store.js'
+import { createIn, destroyAllIn, destroyIn, entryFrom, factsOf, listIn, patchIn, readFrom, renameIn, touchIn, type Entry, type SessionTable } from './table.js'
+
+export interface LmdbStoreOptions {
+  /** A directory of its own, on a disk of this machine. It is made, for this user alone, where it is not there yet. */
+  readonly path: string
+}
+
+const checkOptions = optionChecker('secure-session')
+const rules = { path: string('the path of a directory', /^[^\0]+$/) }
+
+/** How often (ms) expired entries are looked for, and how many are looked at then. */
+const SWEEP_INTERVAL = 10_000
+const SWEEP_SIZE = 5000
+
+/**
+ * Sessions in an embedded database on this machine (LMDB), shared by all processes that open the same directory.
+ * What was answered survives `kill -9` of any of them; of a power cut the last moments may be lost, never the whole.
+ * Its `revocation` tells the same processes which sealed sessions have ended.
+ *
+ * @example
+ * import { LmdbStore } from '@fastkeep/secure-session/lmdb'
+ * await app.register(secureSession, { keyFile, store: new LmdbStore({ path: '/var/lib/shop/sessions' }) })
+ */
+export class LmdbStore implements SessionStore {
+  readonly #root: RootDatabase<string, string>
+  readonly #table: LmdbTable
+  readonly #ends: Database<string, string>
+  readonly #sweeper: NodeJS.Timeout
+  #sweptTo: string | undefined
+  #isClosed = false
+
+  constructor (options: LmdbStoreOptions) {
+    checkOptions(options, rules)
+    mkdirSync(options.path, { recursive: true, mode: 0o700 })
+    this.#root = open<string, string>({ path: join(options.path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+    // A process that was killed leaves its place among the readers taken, and old pages with it.
+    this.#root.readerCheck()
+    this.#table = new LmdbTable(this.#root)
+    this.#ends = this.#root.openDB<string, string>({ name: 'ends', encoding: 'string' })
+    this.#sweeper = setInterval(() => { this.#sweep().catch(() => {}) }, SWEEP_INTERVAL).unref()
+  }
+
+  /** For sealed cookies: the ends of sessions, for all processes that open the same directory. */
+  get revocation (): Revocation {
+    return {
+      isEnded: id => {
+        const [from = Infinity] = timesIn(this.#ends.get(id))
+        return currentSecond() >= from
+      },
+      end: async (id, { from, until }: End) => {
+        await this.#root.transaction(() => {
+          const [earlier = from] = timesIn(this.#ends.get(id))
+          this.#ends.putSync(id, `${Math.min(from, earlier)} ${until}`)
+        })
+      },
+    }
+  }
+
+  async read (id: string, moment: Moment): Promise<StoredSession | undefined> {
+    const { entry, isDue } = readFrom(this.#table, id, moment)
+    if (!isDue) return entry
+    const renewed = await this.#root.transaction(() => touchIn(this.#table, id, moment))
+    return renewed && { ...renewed, isRenewed: true }
+  }
+
+  async create (id: string, session: StoredSession, moment: Moment): Promise<void> {
+    await this.#root.transaction(() => createIn(this.#table, id, session, moment))
+  }
+
+  async patch (id: string, changes: FieldChanges, moment: Moment, ifVersion?: number): Promise<'done' | 'missing' | 'conflict'> {
+    return await this.#root.transaction(() => patchIn(this.#table, id, changes, moment, ifVersion))
+  }
+
+  async rename (oldId: string, newId: string, renaming: Renaming, moment: Moment): Promise<'done' | 'missing' | 'moved'> {
+    return await this.#root.transaction(() => renameIn(this.#table, oldId, newId, renaming, moment))
+  }
+
+  async touch (id: string, moment: Moment): Promise<boolean> {
+    return await this.#root.transaction(() => touchIn(this.#table, id, moment)) !== undefined
+  }
+
+  async destroy (id: string): Promise<boolean> {
+    return await this.#root.transaction(() => destroyIn(this.#table, id, currentSecond()))
+  }
+
+  async destroyAll (subject: string): Promise<number> {
+    return await this.#root.transaction(() => destroyAllIn(this.#table, subject, currentSecond()))
+  }
+
+  async list (subject: string): Promise<SessionSummary[]> {
+    return listIn(this.#table, subject, currentSecond())
+  }
+
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearInterval(this.#sweeper)
+    await this.#root.close()
+  }
+
+  /** A part at a time, so that no request waits for it. */
+  async #sweep (): Promise<void> {
+    const now = currentSecond()
+    const keys = this.#table.keysFrom(this.#sweptTo, SWEEP_SIZE)
+    this.#sweptTo = keys.length < SWEEP_SIZE ? undefined : keys.at(-1)
+    const expired = keys.filter(id => (this.#table.get(id)?.expiresAt ?? Infinity) <= now)
+    const ended = this.#sweptTo === undefined ? [...this.#ends.getRange()].filter(({ value }) => (timesIn(value)[1] ?? 0) <= now) : []
+    if (expired.length + ended.length === 0) return
+    await this.#root.transaction(() => {
+      for (const id of expired) this.#table.deleteExpired(id, now)
+      for (const { key } of ended) this.#ends.removeSync(key)
+    })
+  }
+}
+
+/** To be changed only within a transaction. */
+class LmdbTable implements SessionTable {
+  readonly #sessions: Database<string, string>
+  readonly #subjects: Database<string, string>
+
+  constructor (root: RootDatabase<string, string>) {
+    this.#sessions = root.openDB<string, string>({ name: 'sessions', encoding: 'string' })
+    this.#subjects = root.openDB<string, string>({ name: 'subjects', encoding: 'string' })
+  }
+
+  get (id: string): Entry | undefined {
+    const text = this.#sessions.get(id)
+    if (text === undefined) return undefined
+    const read = fromText(text)
+    const entry = read && entryFrom(read.facts, read.data)
+    if (entry === undefined) throw new Error('an entry of the database is no session')
+    return entry
+  }
+
+  put (id: string, entry: Entry): void {
+    this.#sessions.putSync(id, toText(factsOf(entry), entry.data))
+    if (entry.subject === undefined) return
+    const ids = this.idsOf(entry.subject)
+    if (!ids.includes(id)) this.#putIds(entry.subject, [...ids, id])
+  }
+
+  delete (id: string, { subject }: Entry): void {
+    this.#sessions.removeSync(id)
+    if (subject !== undefined) this.#putIds(subject, this.idsOf(subject).filter(other => other !== id))
+  }
+
+  deleteExpired (id: string, now: number): void {
+    const entry = this.get(id)
+    if (entry !== undefined && now >= entry.expiresAt) this.delete(id, entry)
+  }
+
+  // One entry for each subject: what LMDB calls duplicates, several values of a key, came back spoiled now and then.
+  idsOf (subject: string): string[] {
+    return this.#subjects.get(subjectKey(subject))?.split(' ') ?? []
+  }
+
+  #putIds (subject: string, ids: readonly string[]): void {
+    if (ids.length === 0) this.#subjects.removeSync(subjectKey(subject))
+    else this.#subjects.putSync(subjectKey(subject), ids.join(' '))
+  }
+
+  keysFrom (start: string | undefined, most: number): string[] {
+    return [...this.#sessions.getKeys({ start, limit: most })]
+  }
+}
+
+function timesIn (text: string | undefined): number[] {
+  return text?.split(' ').map(Number) ?? []
+}
+
+// A key of LMDB has at most 1978 bytes.
+function subjectKey (subject: string): string {
+  return createHash('sha256').update(subject).digest('base64url')
+}

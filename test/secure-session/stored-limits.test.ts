@@ -1,0 +1,73 @@
+import { test } from 'tap'
+import { MemoryStore } from '@fastkeep/secure-session'
+import { Browser, httpApp, key } from './https-app.ts'
+
+const development = { keys: [key], development: true, csrf: false } as const
+
+test('the data of a session in a store is bounded as a whole, and what is too much changes nothing', async t => {
+  const { app } = await httpApp(t, { ...development, store: new MemoryStore(), maxSize: 5000 })
+  app.get('/set/:field', async ({ session, params }) => { Reflect.set(session, (params as { field: string }).field, 'x'.repeat(2000)); return '' })
+  app.get('/fields', async ({ session }) => Object.keys(session))
+  const browser = await Browser.of(t, app)
+  for (const field of ['user', 'note']) t.equal((await browser.fetch(`/set/${field}`)).statusCode, 200)
+  const answer = await browser.fetch('/set/a')
+  t.match(JSON.parse(answer.body), { statusCode: 500, code: 'FST_KEEP_SECURE_SESSION_TOO_LARGE', message: /limit is 5000 bytes/ })
+  t.same(JSON.parse((await browser.fetch('/fields')).body), ['user', 'note'])
+})
+
+test('over plain HTTP no session is begun in the store, of which the browser would not learn', async t => {
+  const store = new MemoryStore()
+  const { app, log } = await httpApp(t, { keys: [key], store })
+  app.get('/', async ({ session }) => { session.user = 'ada'; return '' })
+  t.same((await (await Browser.of(t, app)).fetch('/')).setCookie, [])
+  t.equal(store.size, 0)
+  t.ok(log.some(({ code }) => code === 'FST_KEEP_SECURE_SESSION_INSECURE_TRANSPORT'))
+})
+
+test('an update goes on under the next id when another request regenerates the session meanwhile', async t => {
+  const { app } = await httpApp(t, { ...development, store: new MemoryStore() })
+  let regenerated = async (): Promise<unknown> => undefined
+  app.get('/begin', async ({ session }) => { session.visits = 1; return '' })
+  app.get('/regenerate', async ({ session }) => { session.regenerate(['visits']); return '' })
+  app.get('/update', async ({ session }) => {
+    await session.update(async data => { await regenerated(); data.visits = (data.visits ?? 0) + 1 })
+    return ''
+  })
+  app.get('/read', async ({ session }) => session.data())
+  const browser = await Browser.of(t, app)
+  await browser.fetch('/begin')
+  regenerated = async () => { regenerated = async () => undefined; await browser.fetch('/regenerate') }
+  t.equal((await browser.fetch('/update')).statusCode, 200)
+  t.equal((await browser.fetch('/read')).body, '{"visits":2}')
+})
+
+test('update() writes what was set before it, sees what others wrote, and fails on a session that has ended', async t => {
+  const { app } = await httpApp(t, { ...development, store: new MemoryStore() })
+  app.get('/begin', async ({ session }) => { session.login('ada'); return '' })
+  app.get('/update', async ({ session }) => {
+    session.user = 'ada'
+    await session.update(data => { t.equal(data.user, 'ada'); data.visits = 1; delete data.note })
+    session.note = 'after'
+    return session.data()
+  })
+  app.get('/throw', async ({ session }) => { await session.update(() => { throw new Error('no') }); return '' })
+  app.get('/late', async ({ session }) => { await app.sessions.destroyAll('ada'); await session.update(data => { data.visits = 7 }); return '' })
+  app.get('/read', async ({ session }) => session.data())
+  const browser = await Browser.of(t, app)
+  await browser.fetch('/begin')
+  t.same(JSON.parse((await browser.fetch('/update')).body), { user: 'ada', visits: 1, note: 'after' })
+  t.same(JSON.parse((await browser.fetch('/read')).body), { user: 'ada', visits: 1, note: 'after' })
+  t.equal((await browser.fetch('/throw')).statusCode, 500)
+  t.match(JSON.parse((await browser.fetch('/late')).body), { statusCode: 409, code: 'FST_KEEP_SECURE_SESSION_ENDED' })
+})
+
+test('a logout that a later onSend hook fails on is told once, and stays', async t => {
+  const { app } = await httpApp(t, { ...development, store: new MemoryStore() })
+  app.addHook('onSend', async ({ url }, reply) => { if (url === '/logout' && reply.statusCode === 200) throw new Error('late') })
+  app.get('/begin', async ({ session }) => { session.user = 'ada'; return '' })
+  app.get('/logout', async ({ session }) => { session.destroy(); return '' })
+  const browser = await Browser.of(t, app)
+  await browser.fetch('/begin')
+  t.match(await browser.fetch('/logout'), { statusCode: 500, setCookie: [/Max-Age=0/] })
+  t.equal(app.sessions.counts.destroyed, 1)
+})
