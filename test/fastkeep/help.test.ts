@@ -81,6 +81,6 @@ test('bash completes commands, flags and shells', { skip: needs('bash') }, async
     return execFileSync('bash', ['-c', line], { cwd: project.directory, encoding: 'utf8' }).trim().split('\n')
   }
   t.same(completed(['fastkeep', 'st']), ['start', 'stop', 'status'])
-  t.same(completed(['fastkeep', 'start', '--drain-d']), ['--drain-deadline'])
+  t.same(completed(['fastkeep', 'start', '--drain-de']), ['--drain-delay', '--drain-deadline'])
   t.same(completed(['fastkeep', 'completion', '']), ['--help', 'bash', 'zsh', 'fish'])
 })

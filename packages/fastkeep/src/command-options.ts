@@ -73,6 +73,7 @@ export const FLAG_TEXTS: Readonly<Record<string, string>> = {
   'daemon.cwd': 'its working directory',
   'daemon.umask': 'its umask from its beginning',
   'daemon.timeout': 'ms within which it must be ready',
+  'drain.delay': 'ms between "not ready" and the drain, for load balancers',
   'drain.idleWindow': 'ms for which idle connections stay usable at a stop',
   'drain.restartIdleWindow': 'the same after a successor has taken over',
   'drain.deadline': 'ms after which a drain cuts what is left',

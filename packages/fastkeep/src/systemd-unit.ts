@@ -64,6 +64,7 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
   const config = file === undefined ? [] : ['--config', resolve(directory, file)]
   const start = [...command, 'start', resolve(directory, app), ...config, '--pid-file', pidFile, '--no-daemon', ...given]
   const { user, group, umask = 0o027, port = 0, drain, path, logFiles = [], log } = options
+  const longestDrain = (drain?.delay ?? DEFAULT_DRAIN.delay) + (drain?.deadline ?? DEFAULT_DRAIN.deadline)
   const needsCapability = path === undefined && port > 0 && port <= HIGHEST_PRIVILEGED_PORT
   const written = [log, path, options.pidFile, ...logFiles].filter(one => one !== undefined).map(one => dirname(resolve(directory, one)))
   const writable = [...new Set(written)].filter(one => one !== runtime)
@@ -90,8 +91,8 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
     '# A wrong command line, missing privileges and a wrong configuration do not mend themselves.',
     'RestartPreventExitStatus=64 77 78',
     'KillMode=mixed',
-    `# The drain takes ${(drain?.deadline ?? DEFAULT_DRAIN.deadline) / 1000} s at most.`,
-    `TimeoutStopSec=${Math.ceil((drain?.deadline ?? DEFAULT_DRAIN.deadline) / 1000) + STOP_MARGIN}`,
+    `# The drain takes ${longestDrain / 1000} s at most.`,
+    `TimeoutStopSec=${Math.ceil(longestDrain / 1000) + STOP_MARGIN}`,
     '',
     ...SANDBOX,
     `ProtectHome=${/^\/(home|root|run\/user)(\/|$)/.test(resolve(directory, app)) ? 'read-only' : 'yes'}`,
