@@ -4,8 +4,10 @@ import type { Listener, SubscribeOptions } from './bus/channel.js'
 import type { Channels } from './bus/channels.js'
 import { describeConfig, type DescribedOption } from './config/describe.js'
 import type { EffectiveOption } from './config/resolve.js'
+import { addEngineStatus, type EngineStatus } from './engine-status.js'
 import { IllegalTransition } from './errors.js'
 import { Server, type ServerDrainOptions, type ServerPriorities } from './server/server.js'
+import { StatusBoard, type StatusReader } from './status-board.js'
 import { Handover } from './supervisor/handover.js'
 import type { Peers } from './supervisor/peers.js'
 import { supervised } from './supervisor/supervised.js'
@@ -45,6 +47,7 @@ export class Engine extends Bus {
   effective: readonly EffectiveOption[] = []
   /** What a restart in place hands over, besides the sockets. */
   readonly handover: Handover
+  readonly #status = new StatusBoard()
   /** What runs the workers of this process; none in a process that serves by itself. */
   supervisor: Supervisor | undefined
   /** In a worker: the other ones. */
@@ -57,6 +60,7 @@ export class Engine extends Bus {
     checkOptions(others, ENGINE_RULES)
     this.server = new Server(this, options.drain, serverPriorities)
     this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
+    addEngineStatus(this)
   }
 
   /** Whether requests may be sent to where this process serves: it is STARTED, or a successor has taken its place. */
@@ -108,6 +112,21 @@ export class Engine extends Bus {
   /** The options in force, each with where it comes from; secrets are redacted. */
   describe (): DescribedOption[] {
     return describeConfig(this.effective)
+  }
+
+  /**
+   * Adds something to what {@link status} tells, e.g. when certificates expire.
+   *
+   * @returns a function that takes it away again
+   * @example engine.addStatus('queue', () => ({ waiting: queue.length }))
+   */
+  addStatus (name: string, read: StatusReader): () => void {
+    return this.#status.add(name, read)
+  }
+
+  /** What the service says of itself now; it takes 100 ms, for which the event loop is watched. */
+  async status (): Promise<EngineStatus> {
+    return await this.#status.read() as unknown as EngineStatus
   }
 
   override async start (): Promise<void> {

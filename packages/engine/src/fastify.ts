@@ -2,20 +2,16 @@ import type { FastifyInstance } from 'fastify'
 import { boolean, optionChecker, type Rule } from '@fastkeep/options'
 import { joinLife } from './app-life.js'
 import type { LogEntry } from './bus/channels.js'
+import { configureEngine } from './configure-engine.js'
 import { loadConfig, type ConfigControl } from './config/load-config.js'
 import { OPTIONS, rulesOf, type ConfigOptions } from './config/options.js'
 import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
-import { Autoreloader } from './plugins/autoreloader.js'
 import { subscribeLogDestination } from './log-destination.js'
-import { CrashPolicy } from './plugins/crash-policy.js'
-import { Daemonizer, launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
-import { DropPrivileges } from './plugins/drop-privileges.js'
-import { PIDFile } from './plugins/pid-file.js'
-import { SignalHandler, type SignalMap } from './plugins/signal-handler.js'
+import { launchDaemon, type DaemonOptions } from './plugins/daemonizer.js'
+import { type SignalMap } from './plugins/signal-handler.js'
 import { checkListenOptions } from './server/listen-options.js'
 import { supervised } from './supervisor/supervised.js'
-import { SystemdNotifier } from './systemd/systemd-notifier.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -72,7 +68,7 @@ async function enginePlugin (app: FastifyInstance, options: EnginePluginOptions)
   const { drain, restartTimeout } = config
   const engine = new Engine({ ...drain === undefined ? {} : { drain }, ...restartTimeout === undefined ? {} : { restartTimeout } })
   engine.effective = effective
-  subscribePlugins(engine, supervised === undefined ? config : ofWorker(config))
+  configureEngine(engine, supervised === undefined ? config : ofWorker(config))
   join(app, engine, config)
 }
 
@@ -94,24 +90,6 @@ function ofWorker ({ signals, crash, drain, restartTimeout }: ConfigOptions): Co
     ...drain === undefined ? {} : { drain },
     ...restartTimeout === undefined ? {} : { restartTimeout },
     signals: signals === false ? false : { ...own, ...SIGNALS_OF_SUPERVISOR },
-  }
-}
-
-function subscribePlugins (engine: Engine, config: ConfigOptions): void {
-  const { signals, crash, autoreload, daemon, pidFile, user, group, umask, logFiles, mustRead } = config
-  if (signals !== false) new SignalHandler(engine, typeof signals === 'object' ? signals : {}).subscribe()
-  if (crash !== false) new CrashPolicy(engine, typeof crash === 'object' ? crash : {}).subscribe()
-  if (autoreload !== undefined && autoreload !== false) new Autoreloader(engine, typeof autoreload === 'object' ? autoreload : {}).subscribe()
-  if (daemon !== undefined && daemon !== false) new Daemonizer(engine, typeof daemon === 'object' ? daemon : {}).subscribe()
-  if (pidFile !== undefined) new PIDFile(engine, pidFile).subscribe()
-  if (supervised === undefined) new SystemdNotifier(engine).subscribe()
-  if (user !== undefined) {
-    const given = Object.entries({ group, umask, files: logFiles, readable: mustRead }).filter(([, value]) => value !== undefined)
-    new DropPrivileges(engine, { user, ...Object.fromEntries(given) }).subscribe()
-  } else if (group !== undefined || logFiles !== undefined || mustRead !== undefined) {
-    throw new RegistrationRefused('engine: the options "group", "logFiles" and "mustRead" say how privileges are dropped to a "user", and there is none')
-  } else if (umask !== undefined) {
-    engine.subscribe('start', () => { process.umask(umask) }, { priority: 77, name: 'umask' })
   }
 }
 

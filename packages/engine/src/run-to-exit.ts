@@ -3,6 +3,8 @@ import { Engine } from './engine.js'
 import { RegistrationRefused } from './errors.js'
 import { ExitCode, exitCodeOf } from './exit-codes.js'
 import { daemonState } from './plugins/daemon-channel.js'
+import { predecessor } from './supervisor/predecessor.js'
+import { supervised } from './supervisor/supervised.js'
 
 /** What Node says when the event loop ran empty under an `await` of the main module. */
 const UNSETTLED_TOP_LEVEL_AWAIT = 13
@@ -52,6 +54,8 @@ async function outcome (make: () => Promise<Engine>): Promise<number> {
     engine = await make()
     await engine.start()
   } catch (error) {
+    // An engine tells that by itself.
+    if (engine === undefined) tellStarter(error)
     // In the launcher of a daemon nothing else counts than what becomes of the daemon.
     await daemonState.launch
     // An exit that was asked for while the bus started, e.g. by a signal, is not a failure.
@@ -68,6 +72,12 @@ async function outcome (make: () => Promise<Engine>): Promise<number> {
     tellFailure('did not stop cleanly', error)
     return exitCodeOf(error)
   }
+}
+
+/** Whoever started this process in place of another one hears why it did not come to serve. */
+function tellStarter (error: unknown): void {
+  predecessor?.failed(error instanceof Error ? error.message : String(error))
+  supervised?.failed(error)
 }
 
 function tellFailure (what: string, error: unknown): void {

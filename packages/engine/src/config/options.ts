@@ -7,7 +7,7 @@ import type { DaemonOptions } from '../plugins/daemonizer.js'
 import { DEFAULT_SIGNALS, WINDOWS_SIGNALS, type SignalAction, type SignalMap } from '../plugins/signal-handler.js'
 import { ADDRESS_RULES } from '../server/listen-options.js'
 import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server.js'
-import { choice, list, octal, plain, truth, wholeNumber, type TextForm } from './text-form.js'
+import { choice, list, noneOr, octal, plain, truth, wholeNumber, type TextForm } from './text-form.js'
 
 /** What a configuration file may contain, e.g. `export default { port: 80 } satisfies ConfigOptions`. */
 export interface ConfigOptions {
@@ -22,6 +22,8 @@ export interface ConfigOptions {
   /** The `FileDescriptorName=` of the systemd socket to take. Default: all sockets that were passed. */
   socketName?: string
   pidFile?: string
+  /** The unix socket for `status`, `stop` and so on; `false` for none. Default: beside the PID file, `<pidFile>.sock`. */
+  controlSocket?: string | false
   /** The user to become, by name or number. Default: no change. */
   user?: string | number
   /** Its group, by name or number. Default: the user's own. */
@@ -74,6 +76,8 @@ const filePath = string('a path')
 const permissions: ConfigOption = { rule: integer(0, 0o777, 'permission bits'), text: octal }
 const switchedGroup: Rule = { expected: 'a boolean or an object', accepts: value => typeof value === 'boolean' }
 
+const pathOrNone: Rule = { expected: 'a path, or false for none', accepts: value => value === false || filePath.accepts(value) }
+
 const account: Rule = {
   expected: 'a name that is not empty or a number',
   accepts: value => typeof value === 'string' ? value !== '' : integer(0, 0xFFFF_FFFE, 'ids').accepts(value),
@@ -98,6 +102,7 @@ export const OPTIONS: ConfigTable = {
   mode: { ...permissions, default: 0o600, onlyWith: 'path' },
   socketName: { rule: ADDRESS_RULES.socketName, text: plain },
   pidFile: { rule: filePath, text: plain },
+  controlSocket: { rule: pathOrNone, text: noneOr(plain) },
   user: { rule: account, text: plain },
   group: { rule: account, text: plain },
   umask: permissions,

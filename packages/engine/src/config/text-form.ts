@@ -50,3 +50,12 @@ export function list (expected: string): TextForm {
 export function choice (words: readonly string[]): TextForm {
   return { ...plain, expected: words.join(', ') }
 }
+
+/** The word `none` for `false`, anything else in the other form. */
+export function noneOr (form: TextForm): TextForm {
+  return {
+    ...form,
+    parse: text => text === 'none' ? false : form.parse(text),
+    format: value => value === false ? 'none' : form.format(value),
+  }
+}

@@ -80,6 +80,7 @@ export class PIDFile {
   subscribe (priorities?: Priorities<'start' | 'ready' | 'exit'>): this {
     this.#unit.subscribe(priorities)
     this.#engine.handover.keep(this.#part, this)
+    this.#engine.addStatus('pidFile', () => this.path)
     return this
   }
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
@@ -11,6 +12,8 @@ export interface HandedPart {
   readonly fd: number | undefined
   /** A successor that may have taken it has ended: it is this process's again. */
   takeBack (): unknown
+  /** A successor has it, and serves. */
+  handedOver? (): void
 }
 
 /** Hears of each restart in place; the restart waits for it, and goes on whatever becomes of it. */
@@ -50,6 +53,7 @@ export class Handover {
 
   /** The descriptor of a part that this process took over from its predecessor, if it has one. */
   static inherited (name: string): number | undefined {
+    claimed.add(name)
     return predecessor?.note.descriptors[name]
   }
 
@@ -71,6 +75,7 @@ export class Handover {
   /** The predecessor can drain: this process serves, and nothing that could fail is left to do. */
   succeeded (): void {
     this.#engine.server.takePaths()
+    closeUnclaimed()
     predecessor?.ready()
   }
 
@@ -139,13 +144,15 @@ export class Handover {
   async #start (signal: AbortSignal): Promise<number> {
     const parts = [...this.#parts].filter((entry): entry is [string, HandedPart & { fd: number }] => entry[1].fd !== undefined)
     try {
-      return await startSuccessor({
+      const pid = await startSuccessor({
         sockets: this.#engine.server.sockets,
         descriptors: Object.fromEntries(parts.map(([name, { fd }]) => [name, fd])),
         draining: predecessor?.draining ?? [],
         timeout: this.#timeout,
         signal,
       })
+      for (const [, part] of parts) part.handedOver?.()
+      return pid
     } catch (error) {
       for (const [name, part] of parts) await this.#takeBack(name, part)
       throw error
@@ -159,5 +166,17 @@ export class Handover {
     } catch (error) {
       this.#engine.log(`${name} could not be taken back from the successor: ${String(error)}`, 'error', error)
     }
+  }
+}
+
+/** Names of parts that somebody here has asked for. */
+const claimed = new Set<string>()
+
+/** What is configured away, or under another name, now: a socket that was left open here would have clients wait for ever. */
+function closeUnclaimed (): void {
+  for (const [name, fd] of Object.entries(predecessor?.note.descriptors ?? {})) {
+    if (claimed.has(name)) continue
+    claimed.add(name)
+    closeSync(fd)
   }
 }

@@ -1,0 +1,131 @@
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import net from 'node:net'
+import { once } from 'node:events'
+import { dirname, resolve } from 'node:path'
+import {
+  describeAccount, DropPrivileges, defaultControlSocket, Engine, ExitCode, readPIDFile, requestControl, resolveAccount,
+} from '@fastkeep/engine'
+import type { CommandOptions } from './command-options.js'
+import { CHECK_APP } from './entries.js'
+import { assertTrusted } from './trusted-paths.js'
+
+/** What a check has found; it throws what stands against a start, with its exit code. */
+export interface Check {
+  readonly name: string
+  /** @returns what is well; `undefined` where there is nothing to check */
+  run (options: CommandOptions, app: string | undefined): string | undefined | Promise<string | undefined>
+}
+
+/** What a check refuses. */
+class Refusal extends Error {
+  readonly exitCode: number
+
+  constructor (exitCode: number, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.exitCode = exitCode
+  }
+}
+
+/** ms for an app to be loaded. */
+const LOAD_PATIENCE = 60_000
+
+/** Ends a start after what it checks before it touches anything. */
+class Checked extends Error {}
+
+/** In the order in which a start would meet them. */
+export const CHECKS: readonly Check[] = [
+  { name: 'permissions', run: checkTrust },
+  { name: 'user', run: checkUser },
+  { name: 'PID file', run: checkPIDFile },
+  { name: 'control socket', run: checkControlSocket },
+  { name: 'address', run: checkAddress },
+  { name: 'app', run: checkApp },
+]
+
+function checkTrust (_options: CommandOptions, app: string | undefined): string | undefined {
+  if (app === undefined || process.geteuid?.() !== 0) return undefined
+  assertTrusted(app)
+  return 'only root can change the app'
+}
+
+/** What `DropPrivileges` itself checks before a start touches anything. */
+async function checkUser ({ user, group, mustRead, logFiles }: CommandOptions): Promise<string | undefined> {
+  if (user === undefined) return process.geteuid?.() === 0 ? 'none: the service would run as root' : undefined
+  const engine = new Engine()
+  new DropPrivileges(engine, { user, ...group === undefined ? {} : { group }, ...mustRead === undefined ? {} : { readable: mustRead } }).subscribe()
+  engine.subscribe('start', () => { throw new Checked() }, { priority: 6 })
+  try {
+    await engine.start()
+  } catch (error) {
+    const { cause } = error as { cause?: unknown }
+    if (!(cause instanceof Checked)) throw cause
+  }
+  for (const file of logFiles ?? []) assertAccess(file, constants.F_OK, 'must exist')
+  return describeAccount(resolveAccount(user, group))
+}
+
+function checkPIDFile ({ pidFile }: CommandOptions): string | undefined {
+  if (pidFile === undefined) return undefined
+  const file = readPIDFile(pidFile)
+  if (file.state === 'running') throw new Refusal(ExitCode.CANNOT_CREATE, `${pidFile} is held by process ${file.pid}`)
+  assertAccess(dirname(resolve(pidFile)), constants.W_OK | constants.X_OK, 'must be writable for the PID file')
+  return file.state === 'stale' ? `${pidFile} is stale and would be replaced: ${file.reason}` : `${pidFile} can be made`
+}
+
+async function checkControlSocket ({ pidFile, controlSocket = defaultControlSocket(pidFile) }: CommandOptions): Promise<string | undefined> {
+  if (typeof controlSocket !== 'string') return undefined
+  const error = await requestControl(resolve(controlSocket), 'status').then(() => undefined, (failure: { code?: string }) => failure)
+  if (error?.code !== 'FST_KEEP_ENGINE_CONTROL_UNAVAILABLE') throw new Refusal(ExitCode.CANNOT_CREATE, `another process answers on ${controlSocket}`)
+  assertAccess(dirname(resolve(controlSocket)), constants.W_OK | constants.X_OK, 'must be writable for the control socket')
+  return `${controlSocket} can be made`
+}
+
+/** The address is taken for a moment; who connects just then is closed. */
+async function checkAddress ({ path, port = 0, host = '127.0.0.1' }: CommandOptions): Promise<string> {
+  if (path !== undefined) {
+    assertAccess(dirname(resolve(path)), constants.W_OK | constants.X_OK, 'must be writable for the unix socket')
+    return `unix:${path}`
+  }
+  const hosts = [host].flat()
+  for (const name of hosts) {
+    const server = net.createServer(socket => socket.destroy()).listen({ port, host: name, exclusive: true })
+    try {
+      await once(server, 'listening')
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      const why = code === 'EADDRINUSE' ? 'another process listens there' : code === 'EACCES' ? 'ports below 1024 need root or CAP_NET_BIND_SERVICE' : message
+      throw new Refusal(ExitCode.OS, `cannot listen on ${name}, port ${port}: ${why}`, cause)
+    }
+    await new Promise(resolve => server.close(resolve))
+  }
+  return port === 0 ? `${hosts.join(', ')}, a port that the system chooses` : `${hosts.join(', ')}, port ${port}`
+}
+
+/** In a process of its own, as the user that the service would run as. */
+function checkApp ({ user, group }: CommandOptions, app: string | undefined): string | undefined {
+  if (app === undefined) return undefined
+  const account = user === undefined || process.geteuid?.() !== 0 ? undefined : resolveAccount(user, group)
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app)], {
+    ...account === undefined ? {} : { uid: account.uid, gid: account.gid },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LOAD_PATIENCE,
+    killSignal: 'SIGKILL',
+  })
+  if (status !== 0) {
+    const why = error?.message ?? (stderr.trim().split('\n').at(-1) || 'it ended without a word')
+    throw new Refusal(status ?? ExitCode.SOFTWARE, why)
+  }
+  return `${app} exports ${ARTICLES[stdout.trim().split('\n').at(-1) ?? ''] ?? 'an app'}`
+}
+
+const ARTICLES: Readonly<Record<string, string>> = { instance: 'an instance', factory: 'a factory', plugin: 'a plugin' }
+
+function assertAccess (path: string, mode: number, what: string): void {
+  try {
+    accessSync(path, mode)
+  } catch (cause) {
+    throw new Refusal(ExitCode.CANNOT_CREATE, `${path} ${what}: ${(cause as NodeJS.ErrnoException).code}`, cause)
+  }
+}

@@ -1,0 +1,94 @@
+import { boolean, integer, oneOf, string } from '@fastkeep/options'
+import { OPTIONS, type ConfigOptions, type ConfigTable } from '@fastkeep/engine'
+
+/** What the command takes besides the engine's own options, by flag, environment or file. */
+export interface CommandOptions extends ConfigOptions {
+  /** Worker processes, or `auto`: one for each CPU that this process may use. Default: none, one process does all. */
+  workers?: number | 'auto'
+  /** File that the logger of an app without one of its own writes to; opened again on `graceful`. Default: standard output. */
+  log?: string
+  /** From which level on. Default `info`. */
+  logLevel?: string
+}
+
+const MOST_WORKERS = 1_024
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+const plain = { parse: (text: string): unknown => text, format: String }
+
+const OWN_OPTIONS: ConfigTable = {
+  workers: {
+    rule: {
+      expected: `a whole number from 1 to ${MOST_WORKERS}, or "auto"`,
+      accepts: value => value === 'auto' || integer(1, MOST_WORKERS, 'workers').accepts(value),
+    },
+    text: { parse: text => text === 'auto' ? text : /^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined, format: String },
+  },
+  log: { rule: string('a path'), text: plain },
+  logLevel: { rule: oneOf(LEVELS), text: { ...plain, expected: LEVELS.join(', ') }, default: 'info' },
+}
+
+/** All options of `start`, in the order of its help. */
+export const START_OPTIONS: ConfigTable = { ...OWN_OPTIONS, ...OPTIONS }
+
+/** Those by which the other commands find a running service. */
+export const SERVICE_OPTIONS: ConfigTable = pick('pidFile', 'controlSocket', 'config')
+
+/** Names that a flag has besides its own: `--socket` for `--path`. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  '--socket': '--path',
+  '--watch': '--autoreload',
+  '--no-watch': '--no-autoreload',
+}
+
+/** What each flag means, in one line of help. */
+export const FLAG_TEXTS: Readonly<Record<string, string>> = {
+  workers: 'worker processes, or "auto"; without it one process does all',
+  log: 'file that the logger writes to, opened again on "graceful"; standard output without it',
+  logLevel: 'from which level on',
+  config: 'the configuration file; without it fastkeep.config.{json,js,mjs,ts} of the working directory',
+  port: 'TCP port; 0 lets the system choose one',
+  host: 'address or name to listen on, or several with commas',
+  path: 'a unix socket instead of host and port; also --socket',
+  mode: 'permissions of the unix socket',
+  socketName: 'FileDescriptorName= of the systemd socket to take',
+  pidFile: 'the PID file',
+  controlSocket: 'the control socket; beside the PID file without it; "none" for none',
+  user: 'the user to become',
+  group: 'its group; its own without it',
+  umask: 'file mode creation mask',
+  logFiles: 'log files to give to that user',
+  mustRead: 'what that user must be able to read',
+  crash: 'what follows an uncaught error: drain and exit with 70',
+  'crash.deadline': 'ms for that drain',
+  'crash.on': 'which faults count',
+  autoreload: 'reload when a loaded file changes, for development; also --watch',
+  'autoreload.root': 'only files in this directory count',
+  'autoreload.ignore': 'files and directories that do not count',
+  'autoreload.files': 'files that count although they are no modules',
+  daemon: 'run in the background; the command ends with the outcome of the start',
+  'daemon.stdin': 'what the daemon reads',
+  'daemon.stdout': 'file for its standard output',
+  'daemon.stderr': 'file for its standard error',
+  'daemon.cwd': 'its working directory',
+  'daemon.umask': 'its umask from its beginning',
+  'daemon.timeout': 'ms within which it must be ready',
+  'drain.delay': 'ms between "not ready" and the drain, for load balancers',
+  'drain.idleWindow': 'ms for which idle connections stay usable at a stop',
+  'drain.restartIdleWindow': 'the same after a successor has taken over',
+  'drain.deadline': 'ms after which a drain cuts what is left',
+  restartTimeout: 'ms within which a successor must serve',
+  signals: 'handle signals',
+  json: 'print JSON',
+}
+
+/** Some of the options of `start`. */
+export function pick (...paths: string[]): ConfigTable {
+  return Object.fromEntries(Object.entries(START_OPTIONS).filter(([path]) => paths.includes(path)))
+}
+
+/** Of the commands whose result a program may read. */
+export const JSON_FLAG: ConfigTable = {
+  // The form of text by which a flag is known to take no value.
+  json: { rule: boolean, ...OPTIONS.daemon?.text === undefined ? {} : { text: OPTIONS.daemon.text } },
+}

@@ -1,0 +1,58 @@
+import { ExitCode } from '@fastkeep/engine'
+import { CHECKS } from '../checks.js'
+import { flagValue, type Command } from '../command.js'
+import { JSON_FLAG, START_OPTIONS } from '../command-options.js'
+import { readConfiguration, type Configuration } from '../configuration.js'
+
+interface Finding {
+  readonly check: string
+  readonly isGood: boolean
+  readonly message: string
+  readonly exitCode: number
+}
+
+const GREEN = 32
+const RED = 31
+
+export const check: Command = {
+  name: 'check',
+  summary: 'say whether a start would succeed: configuration, user, PID file, address, app; starts nothing',
+  details: 'One line for each finding. The exit code is 0, or that of the first one that stands against a start: 71, 73, 77, 78.',
+  operands: [{ name: 'app', isOptional: true, completes: 'files' }],
+  flags: { ...JSON_FLAG, ...START_OPTIONS },
+  run: async ({ flags, operands: [app], terminal }) => {
+    const findings = await findAll(flags.filter(({ path }) => path !== 'json'), app)
+    if (flagValue(flags, 'json') === true) terminal.print(JSON.stringify(findings))
+    for (const { check, isGood, message } of flagValue(flags, 'json') === true ? [] : findings) {
+      const mark = isGood ? 'ok' : 'not ok'
+      const painted = terminal.hasColours ? `\u001b[${isGood ? GREEN : RED}m${mark}\u001b[0m` : mark
+      terminal.print(`${painted}${' '.repeat(8 - mark.length)}${check}: ${message}`)
+    }
+    return findings.find(({ isGood }) => !isGood)?.exitCode ?? ExitCode.OK
+  },
+}
+
+async function findAll (flags: Parameters<typeof readConfiguration>[0], app: string | undefined): Promise<Finding[]> {
+  const findings: Finding[] = []
+  let configuration: Configuration
+  try {
+    configuration = await readConfiguration(flags)
+    findings.push({ check: 'configuration', isGood: true, message: configuration.file ?? 'no file', exitCode: ExitCode.OK })
+  } catch (error) {
+    return [failed('configuration', error)]
+  }
+  for (const { name, run } of CHECKS) {
+    try {
+      const message = await run(configuration.options, app)
+      if (message !== undefined) findings.push({ check: name, isGood: true, message, exitCode: ExitCode.OK })
+    } catch (error) {
+      findings.push(failed(name, error))
+    }
+  }
+  return findings
+}
+
+function failed (check: string, error: unknown): Finding {
+  const { message = String(error), exitCode = ExitCode.SOFTWARE } = (error ?? {}) as { message?: string, exitCode?: number }
+  return { check, isGood: false, message, exitCode }
+}

@@ -1,0 +1,25 @@
+import { launchDaemon, runToExit } from '@fastkeep/engine'
+import type { Command } from '../command.js'
+import { START_OPTIONS } from '../command-options.js'
+import { readConfiguration } from '../configuration.js'
+import { makeEngine } from '../make-engine.js'
+import { makeSupervisor } from '../make-supervisor.js'
+import { assertTrusted } from '../trusted-paths.js'
+
+export const start: Command = {
+  name: 'start',
+  summary: 'serve an app, in the foreground or as a daemon',
+  details: `The app is a module that exports a plugin and perhaps "options", as fastify-cli takes it, a Fastify instance, or a
+function that makes one. Flags beat FASTKEEP_* in the environment, which beats the configuration file.`,
+  operands: [{ name: 'app', completes: 'files' }],
+  flags: START_OPTIONS,
+  run: async ({ flags, operands: [file] }) => {
+    const configuration = await readConfiguration(flags)
+    const app = file as string
+    if (process.geteuid?.() === 0) assertTrusted(app)
+    const { daemon, workers } = configuration.options
+    // Before anything of the app is loaded: in the launcher nothing else happens.
+    if (daemon !== undefined && daemon !== false) await launchDaemon(daemon === true ? {} : daemon)
+    return await runToExit(() => workers === undefined ? makeEngine(app, configuration) : makeSupervisor(app, configuration, flags))
+  },
+}

@@ -1,0 +1,121 @@
+import { basename, dirname, resolve } from 'node:path'
+import { DEFAULT_DRAIN } from '@fastkeep/engine'
+import type { Configuration } from './configuration.js'
+import { flagArguments } from './flag-arguments.js'
+
+/** How this command was started: the unit starts it in the same way. */
+export interface Program {
+  readonly node: string
+  readonly execArgv: readonly string[]
+  readonly program: string
+  readonly directory: string
+}
+
+/** What the unit says in systemd's own words. */
+const IN_UNIT = new Set(['user', 'group', 'umask', 'daemon', 'pidFile', 'config'])
+
+/** s between the drain's deadline and the moment when systemd kills. */
+const STOP_MARGIN = 10
+
+const HIGHEST_PRIVILEGED_PORT = 1023
+
+/**
+ * The hardening that any service on Node takes. No MemoryDenyWriteExecute: V8 compiles to machine code at run time.
+ *
+ * @see https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html
+ */
+const SANDBOX = [
+  'NoNewPrivileges=yes',
+  'ProtectSystem=strict',
+  'PrivateTmp=yes',
+  'PrivateDevices=yes',
+  'ProtectClock=yes',
+  'ProtectControlGroups=yes',
+  'ProtectHostname=yes',
+  'ProtectKernelLogs=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelTunables=yes',
+  'ProtectProc=invisible',
+  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6',
+  'RestrictNamespaces=yes',
+  'RestrictRealtime=yes',
+  'RestrictSUIDSGID=yes',
+  'LockPersonality=yes',
+  'RemoveIPC=yes',
+  'SystemCallArchitectures=native',
+  'SystemCallFilter=@system-service',
+  'SystemCallErrorNumber=EPERM',
+]
+
+/**
+ * A systemd unit for an app: started unprivileged from the beginning, with the capability to bind its port only if it
+ * needs one, and with places to write to only where the configuration names some.
+ *
+ * @example systemdUnit('app.js', await readConfiguration([]), { node: '/usr/bin/node', execArgv: [], program: '/usr/bin/fastkeep', directory: '/srv/shop' })
+ */
+export function systemdUnit (app: string, { options, effective, file }: Pick<Configuration, 'options' | 'effective' | 'file'>, { node, execArgv, program, directory }: Program): string {
+  const name = basename(directory).replace(/[^\w.-]/g, '-') || 'app'
+  const runtime = `/run/${name}`
+  const pidFile = resolve(directory, options.pidFile ?? `${runtime}/${name}.pid`)
+  const command = [node, ...execArgv, resolve(directory, program)]
+  const given = flagArguments(effective.filter(({ source, path }) => {
+    return (source === 'flags' || source === 'environment') && !IN_UNIT.has(path) && !path.startsWith('daemon.')
+  }))
+  const config = file === undefined ? [] : ['--config', resolve(directory, file)]
+  const start = [...command, 'start', resolve(directory, app), ...config, '--pid-file', pidFile, '--no-daemon', ...given]
+  const { user, group, umask = 0o027, port = 0, drain, path, logFiles = [], log } = options
+  const longestDrain = (drain?.delay ?? DEFAULT_DRAIN.delay) + (drain?.deadline ?? DEFAULT_DRAIN.deadline)
+  const needsCapability = path === undefined && port > 0 && port <= HIGHEST_PRIVILEGED_PORT
+  const written = [log, path, options.pidFile, ...logFiles].filter(one => one !== undefined).map(one => dirname(resolve(directory, one)))
+  const writable = [...new Set(written)].filter(one => one !== runtime)
+  return [
+    '[Unit]',
+    `Description=${escape(name)}, served by fastkeep`,
+    'Wants=network-online.target',
+    'After=network-online.target',
+    '',
+    '[Service]',
+    'Type=notify',
+    '# A successor tells that it is ready, too.',
+    'NotifyAccess=all',
+    `ExecStart=${line(start)}`,
+    '# Waits until the new processes serve, and fails if they do not come to.',
+    `ExecReload=${line([...command, 'reload', '--pid-file', pidFile, '--control-socket', resolve(directory, options.controlSocket || `${pidFile}.sock`)])}`,
+    `WorkingDirectory=${escape(directory)}`,
+    ...user === undefined ? ['DynamicUser=yes'] : [`User=${user}`, ...group === undefined ? [] : [`Group=${group}`]],
+    `RuntimeDirectory=${name}`,
+    `UMask=${umask.toString(8).padStart(4, '0')}`,
+    'Environment=NODE_ENV=production',
+    'Restart=on-failure',
+    'RestartSec=1',
+    '# A wrong command line, missing privileges and a wrong configuration do not mend themselves.',
+    'RestartPreventExitStatus=64 77 78',
+    'KillMode=mixed',
+    `# The drain takes ${longestDrain / 1000} s at most.`,
+    `TimeoutStopSec=${Math.ceil(longestDrain / 1000) + STOP_MARGIN}`,
+    '',
+    ...SANDBOX,
+    `ProtectHome=${/^\/(home|root|run\/user)(\/|$)/.test(resolve(directory, app)) ? 'read-only' : 'yes'}`,
+    `CapabilityBoundingSet=${needsCapability ? 'CAP_NET_BIND_SERVICE' : ''}`,
+    `AmbientCapabilities=${needsCapability ? 'CAP_NET_BIND_SERVICE' : ''}`,
+    ...writable.length === 0 ? [] : [`ReadWritePaths=${writable.map(quote).join(' ')}`],
+    '',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ].join('\n')
+}
+
+function line (words: readonly string[]): string {
+  return words.map(quote).join(' ')
+}
+
+/** One word of a command line, as systemd.service(5) and systemd.syntax(7) read it. */
+function quote (word: string): string {
+  const escaped = escape(word).replaceAll('$', '$$$$')
+  return /^[\w/.,:=@%+$-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+}
+
+/** `%` begins a specifier. */
+function escape (text: string): string {
+  return text.replaceAll('%', '%%').replace(/[\r\n]/g, ' ')
+}
