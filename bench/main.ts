@@ -1,11 +1,12 @@
 // `pnpm bench engine`, `npm run bench -- engine --full`: runs the measures of one package against its last build.
 // Exit code: 0 all targets met, 1 one missed, 64 no such bench.
 import { run as engine } from './engine/main.js'
+import { run as restart } from './restart/main.js'
 
 /** Takes the rest of the command line; its result is the exit code. */
 type Bench = (args: readonly string[]) => Promise<number>
 
-const BENCHES: Readonly<Record<string, Bench>> = { engine }
+const BENCHES: Readonly<Record<string, Bench>> = { engine, restart }
 
 const [name = '', ...args] = process.argv.slice(2)
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined

@@ -56,6 +56,8 @@ export class Tally {
   readonly #phases = new Map<string, Phase>()
   #phase: Phase
   #asked = 0
+  /** ms that the slowest answer took, of all phases. */
+  longest = 0
 
   constructor (phase: string) {
     this.#phase = this.begin(phase)
@@ -74,7 +76,9 @@ export class Tally {
     try {
       await request()
       this.#phase.counts.ok++
-      this.#phase.latencies.push(performance.now() - start)
+      const latency = performance.now() - start
+      this.#phase.latencies.push(latency)
+      this.longest = Math.max(this.longest, latency)
       return true
     } catch (error) {
       if (error instanceof Retried) this.#phase.counts.retried++

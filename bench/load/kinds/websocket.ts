@@ -7,7 +7,10 @@ import { pause, pauseAfterFailure, timeoutOf } from './pause.js'
 /** "Going away" and "service restart": come again (RFC 6455, section 7.4.1, and its registry). */
 const COME_AGAIN: readonly number[] = [1001, 1012]
 
-/** ms. A message that is no older when the close frame comes may have been sent when that was under way already. */
+/**
+ * ms. A message that is no older when the close frame comes, or no older than echoes have been seen to take on this
+ * machine, may have been sent when that was under way already.
+ */
 const CROSSING = 100
 
 /**
@@ -21,7 +24,7 @@ export const webSocket: Client = async (options, tally, signal) => {
   while (!signal.aborted) {
     const isAnswered = await tally.count(async () => {
       if (socket?.readyState !== WebSocket.OPEN) socket = await open(options, timeout)
-      await echo(socket, `message ${++count}`, timeout)
+      await echo(socket, `message ${++count}`, timeout, Math.max(CROSSING, tally.longest))
     })
     await (isAnswered ? pause(options.think, signal) : pauseAfterFailure(signal))
   }
@@ -41,7 +44,7 @@ async function open ({ host, port, path = '/echo' }: LoadOptions, timeout: numbe
   return socket
 }
 
-function echo (socket: WebSocket, text: string, timeout: number): Promise<void> {
+function echo (socket: WebSocket, text: string, timeout: number, crossing: number): Promise<void> {
   const sent = performance.now()
   return new Promise((resolve, reject) => {
     const settle = (error?: Error): void => {
@@ -53,7 +56,7 @@ function echo (socket: WebSocket, text: string, timeout: number): Promise<void> 
     }
     const onMessage = (data: Buffer): void => settle(data.toString() === text ? undefined : new Lost('corrupt'))
     const onClose = (code: number): void => {
-      const mayHaveCrossed = COME_AGAIN.includes(code) && performance.now() - sent < CROSSING
+      const mayHaveCrossed = COME_AGAIN.includes(code) && performance.now() - sent < crossing
       settle(mayHaveCrossed ? new Retried() : new Lost('truncated'))
     }
     const timer = setTimeout(() => settle(new Lost('timeout')), timeout)
