@@ -18,6 +18,8 @@ export interface ProgramOptions {
   readonly command?: string
   /** Passed on as 3, 4 ... */
   readonly descriptors?: readonly number[]
+  /** What it writes to standard error is not shown. */
+  readonly isQuiet?: boolean
 }
 
 /** A process that is measured, or that measures: what it writes, and its end. */
@@ -30,8 +32,8 @@ export class Program {
   #hasEnded = false
   #wake = (): void => {}
 
-  constructor (args: readonly string[], env: NodeJS.ProcessEnv = {}, { command = process.execPath, descriptors = [] }: ProgramOptions = {}) {
-    this.process = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit', ...descriptors], env: { ...plainEnvironment(), ...env } })
+  constructor (args: readonly string[], env: NodeJS.ProcessEnv = {}, { command = process.execPath, descriptors = [], isQuiet = false }: ProgramOptions = {}) {
+    this.process = spawn(command, args, { stdio: ['pipe', 'pipe', isQuiet ? 'ignore' : 'inherit', ...descriptors], env: { ...plainEnvironment(), ...env } })
     const { pid, stdin, stdout } = this.process
     if (pid !== undefined) ours.add(pid)
     stdin?.on('error', () => {})

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { http2 } from './kinds/http2.js'
 import { download } from './kinds/download.js'
 import { freshConnections } from './kinds/fresh-connections.js'
@@ -32,6 +33,8 @@ const THINK = 100
  */
 export async function runLoad (options: LoadOptions, tally: Tally, signal: AbortSignal): Promise<void> {
   const client = KINDS[options.kind]
+  // Every client in a pause listens to it.
+  setMaxListeners(0, signal)
   const all = { ...options, think: options.think ?? (options.kind === 'think' ? THINK : 0) }
   await Promise.all(Array.from({ length: options.connections }, () => client(all, tally, signal)))
 }

@@ -23,7 +23,7 @@ export const caddy: Scenario = {
     writeFileSync(file, configuration(site, port, admin))
     // What it keeps goes into the folder of the bench.
     const home = { HOME: site.directory, XDG_DATA_HOME: site.directory, XDG_CONFIG_HOME: site.directory }
-    const server = new Program(['run', '--adapter', 'caddyfile', '--config', file], home, { command: 'caddy' })
+    const server = new Program(['run', '--adapter', 'caddyfile', '--config', file], home, { command: 'caddy', isQuiet: true })
     await untilAnswered(site.ports.http)
     return {
       pid: server.pid,
