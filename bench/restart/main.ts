@@ -39,6 +39,7 @@ const TIMES_OF_PEERS = [20, 3] as const
 
 /** ms between two acts: short enough for generations to overlap. */
 const INTERVAL = 2_000
+const INTERVAL_OF_FULL = 5_000
 const INTERVAL_OF_KILLS = 1_000
 
 /**
@@ -120,7 +121,8 @@ async function runIn (directory: string, given: Given): Promise<number> {
     missed.push(...misses)
     console.log(`\n${text}`)
   }
-  console.log(missed.length === 0 ? '\nAll that is owed was reached.' : `\nMissed:\n${missed.map(miss => `- ${miss}`).join('\n')}`)
+  const areOursAsked = given.isSoak || given.isSpeed || given.scenarios.some(scenario => SCENARIOS.includes(scenario))
+  if (areOursAsked) console.log(missed.length === 0 ? '\nAll that is owed was reached.' : `\nMissed:\n${missed.map(miss => `- ${miss}`).join('\n')}`)
   return missed.length === 0 ? 0 : 1
 }
 
@@ -139,7 +141,7 @@ function planOf ({ name, kills }: Scenario, { isFull, times, seconds, quiet }: G
   const [full, short] = TIMES[name] ?? TIMES_OF_PEERS
   return {
     times: times ?? (isFull ? full : short),
-    interval: kills === true ? INTERVAL_OF_KILLS : INTERVAL,
+    interval: kills === true ? INTERVAL_OF_KILLS : isFull ? INTERVAL_OF_FULL : INTERVAL,
     longest: seconds * 1000,
     quiet: quiet * 1000,
   }

@@ -40,16 +40,30 @@ export function timeTable (names: readonly string[], outcomes: readonly Outcome[
   ]))
 }
 
-/** What is owed of ours. */
-export function misses ({ scenario, acts, wanted, loads }: Outcome): string[] {
+/** What is owed of ours, and was not reached. Of a load that was never answered in the quiet time no times are held against it. */
+export function misses ({ scenario, acts, wanted, loads, missed }: Outcome): string[] {
   const found = Object.entries(loads).flatMap(([name, { quiet, run }]) => [
-    ...failedIn(run) > 0 && scenario.kills !== true ? [`${name}: ${failedIn(run)} of ${run.asked} lost`] : [],
-    ...scenario.kills === true && run.refused + run.timeout + run.not2xx + run.corrupt > 0 ? [`${name}: lost otherwise than in flight`] : [],
     ...failedIn(quiet) > 0 ? [`${name}: ${failedIn(quiet)} lost without any act`] : [],
+    ...scenario.kills === true ? lostOtherwise(name, run) : [...lost(name, run), ...quiet.ok > 0 ? late(name, quiet, run) : []],
+  ])
+  return [...acts < wanted ? [`${acts} of ${wanted} were done in the time`] : [], ...missed, ...found]
+}
+
+function lost (name: string, run: LoadReport): string[] {
+  return failedIn(run) > 0 ? [`${name}: ${failedIn(run)} of ${run.asked} lost`] : []
+}
+
+/** A worker that is killed resets and truncates what it had in flight; nothing else may happen. */
+function lostOtherwise (name: string, { refused, timeout, not2xx, corrupt }: LoadReport): string[] {
+  const count = refused + timeout + not2xx + corrupt
+  return count > 0 ? [`${name}: ${count} lost otherwise than in flight`] : []
+}
+
+function late (name: string, quiet: LoadReport, run: LoadReport): string[] {
+  return [
     ...run.p99 > P99_RATIO * quiet.p99 ? [`${name}: p99 ${run.p99} ms, quiet ${quiet.p99} ms`] : [],
     ...run.longest > quiet.longest + LONGEST_MORE ? [`${name}: longest ${run.longest} ms, quiet ${quiet.longest} ms`] : [],
-  ])
-  return acts < wanted ? [`${acts} of ${wanted} were done in the time`, ...found] : found
+  ]
 }
 
 export function durationOf ({ durations }: Outcome): string {

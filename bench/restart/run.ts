@@ -28,6 +28,8 @@ export interface Outcome {
   /** Share of one core that the loads took, during the acts. */
   readonly loaderShare: number
   readonly notes: readonly string[]
+  /** What the scenario itself owes, and has missed. */
+  readonly missed: readonly string[]
 }
 
 /** ms for connections of the last generation to end in, under load. */
@@ -66,6 +68,7 @@ export async function run (scenario: Scenario, version: string, site: Site, plan
       loads: Object.fromEntries(Object.entries(reports).map(([name, { quiet, run }]) => [name, { quiet, run }])) as Outcome['loads'],
       loaderShare: (cpu.run ?? 0) / elapsed,
       notes: service.notes?.() ?? [],
+      missed: service.missed?.() ?? [],
     }
   } finally {
     loader?.process.kill('SIGKILL')

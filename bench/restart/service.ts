@@ -21,6 +21,8 @@ export interface Running {
   readonly pid?: number
   /** What the scenario has seen besides the clients. */
   notes?: () => string[]
+  /** What it owes besides that nothing is lost, and has missed. */
+  missed?: () => string[]
 }
 
 /** A way to run a service and to replace it under load. */

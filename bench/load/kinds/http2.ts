@@ -40,15 +40,19 @@ async function ask (session: ClientHttp2Session, { method = 'GET', path = '/' }:
   stream.on('end', () => { hasEnded = true })
   stream.on('error', () => {})
   stream.resume()
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), timeout)
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    stream.close(constants.NGHTTP2_CANCEL)
+  }, timeout)
   await once(stream, 'close').catch(() => {})
   clearTimeout(timer)
+  if (isLate) throw new Lost('timeout')
   if (status === undefined || !hasEnded) throw whyNot(stream, status !== undefined)
   if (status < 200 || status > 299) throw new Lost('not2xx')
 }
 
 function whyNot ({ rstCode }: ClientHttp2Stream, hasBegun: boolean): Error {
   if (rstCode === constants.NGHTTP2_REFUSED_STREAM) return new Retried()
-  if (rstCode === constants.NGHTTP2_CANCEL) return new Lost('timeout')
   return new Lost(hasBegun ? 'truncated' : 'reset')
 }
