@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,8 @@ import type { Scenario } from '../service.js'
 const run = promisify(execFile)
 
 let directory: string | undefined
+
+process.on('exit', () => { if (directory !== undefined) rmSync(directory, { recursive: true, force: true }) })
 
 /** https://pm2.keymetrics.io/docs/usage/cluster-mode/. From npm, into a temporary folder that is used once. */
 export const pm2: Scenario = {
