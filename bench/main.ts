@@ -1,6 +1,7 @@
 // `pnpm bench engine`, `npm run bench -- engine --full`: runs the measures of one package against its last build.
 // Exit code: 0 all targets met, 1 one missed, 64 no such bench.
 import { run as engine } from './engine/main.js'
+import { run as restart } from './restart/main.js'
 import { run as headers } from './secure-headers/main.js'
 import { run as session } from './secure-session/main.js'
 import { run as tls } from './tls-context/main.js'
@@ -8,7 +9,7 @@ import { run as tls } from './tls-context/main.js'
 /** Takes the rest of the command line; its result is the exit code. */
 type Bench = (args: readonly string[]) => Promise<number>
 
-const BENCHES: Readonly<Record<string, Bench>> = { engine, headers, session, tls }
+const BENCHES: Readonly<Record<string, Bench>> = { engine, headers, restart, session, tls }
 
 const [name = '', ...args] = process.argv.slice(2)
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined

@@ -13,6 +13,15 @@ const ours = new Set<number>()
 process.on('exit', () => { for (const pid of ours) kill(pid, 'SIGKILL') })
 for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]] as const) process.on(signal, () => process.exit(128 + number))
 
+export interface ProgramOptions {
+  /** Default: this Node. */
+  readonly command?: string
+  /** Passed on as 3, 4 ... */
+  readonly descriptors?: readonly number[]
+  /** What it writes to standard error is not shown. */
+  readonly isQuiet?: boolean
+}
+
 /** A process that is measured, or that measures: what it writes, and its end. */
 export class Program {
   readonly process: ChildProcess
@@ -23,8 +32,8 @@ export class Program {
   #hasEnded = false
   #wake = (): void => {}
 
-  constructor (args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.process = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...plainEnvironment(), ...env } })
+  constructor (args: readonly string[], env: NodeJS.ProcessEnv = {}, { command = process.execPath, descriptors = [], isQuiet = false }: ProgramOptions = {}) {
+    this.process = spawn(command, args, { stdio: ['pipe', 'pipe', isQuiet ? 'ignore' : 'inherit', ...descriptors], env: { ...plainEnvironment(), ...env } })
     const { pid, stdin, stdout } = this.process
     if (pid !== undefined) ours.add(pid)
     stdin?.on('error', () => {})

@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** The processes that a process has started and that still are. Linux only. */
+export function childrenOf (pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+}
+
+/** ms */
+const LOOK = 50
+
+/** Of a server that does not tell when its reload is done: resolves when so many children are there that were not before. */
+export async function newChildren (pid: number, before: readonly number[], count: number): Promise<void> {
+  while (childrenOf(pid).filter(child => !before.includes(child)).length < count) await delay(LOOK)
+}
