@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url'
 import { test, type Test } from 'tap'
 import { readPIDFile } from '@fastkeep/engine'
 import { createDevelopmentCertificate } from '@fastkeep/tls-context'
-import { failedIn, type LoadOptions, type LoadReport } from '../../bench/load/client.js'
-import { Child, plainEnvironment, runNode } from '../child.js'
+import { failedIn } from '../../bench/load/client.js'
+import { type Child, runNode } from '../child.js'
 import { needsRoot } from '../programs.js'
+import { LOADS, underLoad } from './under-load.js'
 
 const restartable = new URL('fixtures/restartable.js', import.meta.url)
-const loader = fileURLToPath(new URL('../../bench/load/main.ts', import.meta.url))
 
 interface Service {
   first: Child
@@ -69,17 +69,6 @@ function killIfThere (pid: number): void {
 
 async function answer (port: number, path = '/'): Promise<{ generation: string, pid: number }> {
   return await (await fetch(`http://127.0.0.1:${port}${path}`)).json() as { generation: string, pid: number }
-}
-
-/** A load in a process of its own; ends and reports when told. */
-async function underLoad (t: Test, options: LoadOptions): Promise<() => Promise<LoadReport>> {
-  const child = new Child(t, process.execPath, ['--import=tsx', loader, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'], env: plainEnvironment() })
-  await child.match(/running/)
-  return async () => {
-    child.process.stdin?.end()
-    const [report] = await child.match(/\{.*\}/)
-    return JSON.parse(report) as LoadReport
-  }
 }
 
 test('SIGHUP replaces a process by the new version of its program, on the same port, and ends with code 0', async t => {
@@ -255,12 +244,7 @@ test('a restart at the very moment when an older process ends hands no connectio
 
 const RESTARTS = 4
 
-for (const [name, options] of Object.entries({
-  'new connections': { kind: 'close', connections: 8 },
-  'saturated keep-alive': { kind: 'keep-alive', connections: 8 },
-  'keep-alive with think time': { kind: 'think', connections: 40, think: 400 },
-  'POST over keep-alive': { kind: 'keep-alive', connections: 8, method: 'POST' },
-} satisfies Record<string, Partial<LoadOptions>>)) {
+for (const [name, options] of Object.entries(LOADS)) {
   test(`under load, ${name}: restarts lose nothing`, async t => {
     const { port, restart } = await service(t)
     const report = await underLoad(t, { host: '127.0.0.1', port, ...options })

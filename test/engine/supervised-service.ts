@@ -1,14 +1,11 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Test } from 'tap'
-import type { LoadOptions, LoadReport } from '../../bench/load/client.js'
 import type { SupervisorStatus } from '@fastkeep/engine'
-import { Child, plainEnvironment, runNode } from '../child.js'
+import { type Child, runNode } from '../child.js'
 
 const supervisor = new URL('fixtures/supervisor.js', import.meta.url)
-const loader = fileURLToPath(new URL('../../bench/load/main.ts', import.meta.url))
 
 export interface Service {
   readonly supervisor: Child
@@ -52,17 +49,6 @@ export async function supervisedService (t: Test, options: object = {}, env: Nod
       return JSON.parse(text) as SupervisorStatus
     },
     get: async (path = '/') => await (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })).json() as Answer,
-  }
-}
-
-/** A load in a process of its own; ends and reports when told. */
-export async function underLoad (t: Test, options: LoadOptions): Promise<() => Promise<LoadReport>> {
-  const child = new Child(t, process.execPath, ['--import=tsx', loader, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'], env: plainEnvironment() })
-  await child.match(/running/)
-  return async () => {
-    child.process.stdin?.end()
-    const [report] = await child.match(/\{.*\}/)
-    return JSON.parse(report) as LoadReport
   }
 }
 

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { readPIDFile } from '@fastkeep/engine'
-import { failedIn, type LoadOptions } from '../../bench/load/client.js'
-import { folderOf, isAlive, supervisedService, underLoad } from './supervised-service.js'
+import { failedIn } from '../../bench/load/client.js'
+import { folderOf, isAlive, supervisedService } from './supervised-service.js'
+import { LOADS, underLoad } from './under-load.js'
 
 test('SIGHUP replaces the workers one after the other, each new one before the old one', async t => {
   const { supervisor, status, deploy, get } = await supervisedService(t)
@@ -98,12 +99,7 @@ test('a successor of the supervisor whose workers fail leaves everything as it w
 
 const RELOADS = 4
 
-for (const [name, options] of Object.entries({
-  'new connections': { kind: 'close', connections: 8 },
-  'saturated keep-alive': { kind: 'keep-alive', connections: 8 },
-  'keep-alive with think time': { kind: 'think', connections: 40, think: 400 },
-  'POST over keep-alive': { kind: 'keep-alive', connections: 8, method: 'POST' },
-} satisfies Record<string, Partial<LoadOptions>>)) {
+for (const [name, options] of Object.entries(LOADS)) {
   test(`under load, ${name}: rolling reloads and a new supervisor lose nothing`, async t => {
     const { supervisor, port, deploy } = await supervisedService(t, {}, { IDLE_WINDOW: '1500' })
     const report = await underLoad(t, { host: '127.0.0.1', port, ...options })

@@ -240,7 +240,7 @@ test('when the last worker dies while its replacement fails, the place is filled
   supervisor.kill('SIGHUP')
   await supervisor.match(/Caught SIGHUP/)
   process.kill((worker as { pid: number }).pid, 'SIGKILL')
-  await supervisor.match(/error .*the reload failed/)
+  await supervisor.match(/error .*the reload failed, and no worker is left; another one is being started: /)
   deploy('2')
   t.match(await get(), { generation: '2' })
 })

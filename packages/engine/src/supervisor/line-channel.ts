@@ -55,10 +55,6 @@ export class LineChannel<Sent, Received> {
     this.send(message)
     return true
   }
-
-  close (): void {
-    this.#socket.destroy()
-  }
 }
 
 function parse (line: string): unknown {

@@ -10,7 +10,7 @@ import { Peers } from './peers.js'
 import { WORKER_NOTE, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
 
 /** ms between two signs of life. */
-export const BEAT_INTERVAL = 1_000
+const BEAT_INTERVAL = 1_000
 
 /** ms between SIGTERM and SIGKILL for a worker that has lost its supervisor before it served. */
 const LAST_WORDS = 5_000
@@ -65,10 +65,10 @@ export class Supervised {
         return this.peers.receive(message)
       case 'retire':
         engine?.server.handOver()
+        // Its failure is for those who wait for the exit.
         engine?.exit().catch(() => {})
         return
       case 'stop':
-        // Its failure is for those who wait for the exit.
         engine?.exit().catch(() => {})
         return
       case 'hurry':

@@ -211,7 +211,7 @@ export class WorkerProcess {
 }
 
 function spawnWorker (slot: number, { program, args, execArgv, sockets, target, umask }: WorkerStart): { child: ChildProcess, channel: Duplex } {
-  const stdio: Array<number | 'inherit' | 'pipe'> = ['ignore' as 'inherit', 'inherit', 'inherit']
+  const stdio: Array<number | 'ignore' | 'inherit' | 'pipe'> = ['ignore', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const channel = pass('pipe')
   const note: WorkerNote = {

@@ -4,7 +4,7 @@ import { RespawnBackoff } from './respawn-backoff.js'
 import type { PeerMessage, WorkerStats } from './worker-messages.js'
 import type { WorkerProcess, WorkerState } from './worker-process.js'
 
-/** When a worker gives its place to a new one while it is well; each with a chance of a fifth earlier or later. */
+/** When a worker gives its place to a new one while it is well. `requests` and `age` vary by up to a fifth, so that not all go at once. */
 export interface RecycleOptions {
   /** Requests that it has served. Default: never. */
   requests?: number
@@ -65,6 +65,7 @@ export class Workers {
   #watch: NodeJS.Timeout | undefined
   #lastLook = 0
   #isServing = false
+  #isRecycling = false
   #noRecyclingBefore = 0
 
   constructor (spawn: (slot: number, generation: number) => WorkerProcess, options: WorkersOptions, log: Log) {
@@ -81,7 +82,7 @@ export class Workers {
     return this.#generation
   }
 
-  /** Whether workers end again and again soon after they have come to serve. */
+  /** Whether workers have ended again and again of late. */
   get isLooping (): boolean {
     return this.#backoff.isLooping
   }
@@ -129,7 +130,7 @@ export class Workers {
           await this.#replace(worker)
         } catch (error) {
           if (index === 0) this.#generation--
-          throw new ReloadFailed(index === 0 && this.#present.has(worker) ? 'the present workers go on serving' : `${index} of ${old.length} workers are new, the others go on serving`, (error as Error).message, { cause: error })
+          throw new ReloadFailed(this.#standing(index, old.length), (error as Error).message, { cause: error })
         }
       }
       this.#backoff.reset()
@@ -277,8 +278,6 @@ export class Workers {
       .finally(() => { this.#isRecycling = false })
   }
 
-  #isRecycling = false
-
   #isDraining (slot: number): boolean {
     return [...this.#retired].some(retired => retired.slot === slot)
   }
@@ -294,6 +293,12 @@ export class Workers {
     const older = (): number => new Set([...this.#retired].map(({ generation }) => generation)).size
     if (older() > OLDER_GENERATIONS) this.#log('The reload waits for older workers that still drain')
     while (older() > OLDER_GENERATIONS) await Promise.race([...this.#retired].map(({ ended }) => ended))
+  }
+
+  /** What is left after a reload that has failed. */
+  #standing (replaced: number, all: number): string {
+    if (![...this.#present].some(({ state }) => state === 'ready')) return 'and no worker is left; another one is being started'
+    return replaced === 0 ? 'the present workers go on serving' : `${replaced} of ${all} workers are new, the others go on serving`
   }
 
   /** One change at a time. */
