@@ -129,10 +129,11 @@ test('SIGTTIN is one worker more, SIGTTOU one less', async t => {
   t.equal((await status()).target, 2)
 })
 
-test('a worker whose event loop is blocked is replaced', async t => {
+test('a worker whose event loop is blocked is replaced, and what blocked it is told before', async t => {
   const { supervisor, get, status } = await supervisedService(t, { workers: 1, blockedAfter: 2000 })
   const [before] = (await status()).workers
   await t.rejects(get('/block?ms=60000'))
+  await supervisor.match(/has not turned for \d+ ms, in:\n {4}at <anonymous> \(file:.*supervised\.js:\d+:\d+\)\n/)
   await supervisor.match(/error FST_KEEP_ENGINE_WORKER_BLOCKED Worker 1 \(\d+\) has given no sign of life for \d+ ms/)
   t.not((await get()).pid, before?.pid)
 })

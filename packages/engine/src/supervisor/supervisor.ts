@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { arrayOf, integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
+import { arrayOf, boolean, integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
 import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { SupervisorRefused } from '../errors.js'
@@ -37,10 +37,18 @@ export interface SupervisorOptions {
   secrets?: readonly string[]
   /** ms within which a worker must serve. Default 60,000. */
   readyTimeout?: number
-  /** ms without a sign of life after which a worker counts as blocked and is replaced. Default 10,000. */
+  /**
+   * ms without a sign of life after which a worker counts as blocked and is replaced; after half of it the JavaScript
+   * that blocks stands on standard error. Default 10,000.
+   */
   blockedAfter?: number
   /** When a worker that is well gives its place to a new one. Default: never. */
   recycle?: RecycleOptions
+  /**
+   * Whether a worker that has more open connections than its share, a tenth above the mean and at least 8, leaves new
+   * ones to the others. Default `true`.
+   */
+  balance?: boolean
 }
 
 export interface SupervisorStatus {
@@ -52,6 +60,7 @@ export interface SupervisorStatus {
 }
 
 const MOST_WORKERS = 1024
+const DEFAULT_BLOCKED_AFTER = 10_000
 const LONGEST = 2 ** 31 - 1
 
 const count: Rule = {
@@ -71,6 +80,7 @@ export const SUPERVISOR_RULES = {
   secrets: arrayOf(string('a path')),
   readyTimeout: integer(1, LONGEST, 'ms'),
   blockedAfter: integer(2_000, LONGEST, 'ms'),
+  balance: boolean,
   recycle: nested({
     requests: integer(1, Number.MAX_SAFE_INTEGER, 'requests'),
     age: integer(1_000, Number.MAX_SAFE_INTEGER, 'ms'),
@@ -212,23 +222,25 @@ export class Supervisor {
   }
 
   #makeWorkers (): Workers {
-    const { recycle = {}, blockedAfter = 10_000 } = this.#options
+    const { recycle = {}, blockedAfter = DEFAULT_BLOCKED_AFTER } = this.#options
     return new Workers((slot, generation) => this.#spawn(slot, generation), { recycle, blockedAfter }, (message, level, code) => {
       this.#engine.log(message, level, undefined, code)
     })
   }
 
   #spawn (slot: number, generation: number): WorkerProcess {
-    const { program, args = [], execArgv = [], umask, readyTimeout = 60_000 } = this.#options
+    const { program, args = [], execArgv = [], umask, readyTimeout = 60_000, blockedAfter = DEFAULT_BLOCKED_AFTER, balance = true } = this.#options
     return new WorkerProcess(slot, generation, {
       program,
       args,
       execArgv,
       sockets: this.#sockets.handed.map(socket => ({ ...socket, activation: socket.activation ?? '' })),
+      handles: balance ? this.#sockets.listeners.map(({ sendable }) => sendable) : [],
       secrets: this.#secrets,
       target: this.#target,
       umask,
       timeout: readyTimeout,
+      toldAfter: Math.floor(blockedAfter / 2),
     })
   }
 }

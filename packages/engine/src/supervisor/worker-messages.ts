@@ -12,6 +12,8 @@ export interface WorkerNote extends EnvironmentNote {
   /** Whom to become before any code of the program runs. */
   readonly target?: Target
   readonly umask?: number
+  /** ms of a blocked event loop after which its stack is told. */
+  readonly toldAfter: number
 }
 
 export const WORKER_NOTE = 'FASTKEEP_WORKER'
@@ -25,6 +27,8 @@ export interface WorkerStats {
   /** Since the worker began. */
   readonly requests: number
   readonly connections: number
+  /** Whether it leaves new connections to the others, because it has more than its share. */
+  readonly isPaused: boolean
 }
 
 export type WorkerMessage =
@@ -44,6 +48,7 @@ export type SupervisorMessage =
   /** The deadline of the drain that is under way has come. */
   | { readonly type: 'hurry' }
   | { readonly type: 'graceful' }
+  | { readonly type: 'share', readonly most: number }
   | PeerMessage
 
 /** From one worker to all others. */
@@ -51,4 +56,11 @@ export interface PeerMessage {
   readonly type: 'peer'
   readonly topic: string
   readonly data: unknown
+}
+
+/** With another handle of a socket, by which a worker accepts again: the only message that comes by Node's own channel. */
+export interface AcceptMessage {
+  readonly fastkeep: 'accept'
+  /** Which of the `sockets` of its note. */
+  readonly socket: number
 }

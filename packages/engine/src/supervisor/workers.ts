@@ -1,5 +1,6 @@
 import type { LogLevel } from '../bus/channels.js'
 import { ReloadFailed, WorkersNotStopped } from '../errors.js'
+import { balance } from './balance.js'
 import { RespawnBackoff } from './respawn-backoff.js'
 import type { PeerMessage, WorkerStats } from './worker-messages.js'
 import type { WorkerProcess, WorkerState } from './worker-process.js'
@@ -196,10 +197,14 @@ export class Workers {
     this.#stop.signal.throwIfAborted()
     const worker = this.#spawn(slot, this.#generation)
     worker.onPeer = message => this.tell(message, worker)
+    worker.onPaused = () => this.#balance()
     this.#present.add(worker)
     this.#leases.set(worker, 0.8 + Math.random() * 0.4)
     worker.ready.then(
-      () => this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info'),
+      () => {
+        this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info')
+        this.#balance()
+      },
       (error: Error) => {
         if (this.#present.delete(worker) && this.#isServing) {
           this.#log(error.message, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED')
@@ -238,6 +243,7 @@ export class Workers {
     // One that never came to serve was told of by its `ready`.
     if (worker.servesSince === 0 || !this.#present.delete(worker) || this.#stop.signal.aborted) return
     this.#log(`Worker ${worker.slot} (${worker.pid}) ended with ${how}`, 'error', 'FST_KEEP_ENGINE_WORKER_ENDED')
+    this.#balance()
     this.#fill(worker.slot, performance.now() - worker.servesSince)
   }
 
@@ -261,6 +267,7 @@ export class Workers {
     const wasHeldUp = now - this.#lastLook > 2 * WATCH_INTERVAL
     this.#lastLook = now
     if (wasHeldUp) return
+    this.#balance()
     for (const worker of this.#present) {
       if (worker.state !== 'ready' || now - worker.lastBeat < this.#options.blockedAfter) continue
       this.#log(`Worker ${worker.slot} (${worker.pid}) has given no sign of life for ${Math.round(now - worker.lastBeat)} ms: its event loop is blocked; it is killed`, 'error', 'FST_KEEP_ENGINE_WORKER_BLOCKED')
@@ -276,6 +283,15 @@ export class Workers {
         this.#log(`Worker ${worker.slot} (${worker.pid}) stays, because the new one failed`, 'warn')
       })
       .finally(() => { this.#isRecycling = false })
+  }
+
+  #balance (): void {
+    const now = performance.now()
+    // One that is blocked accepts nothing: connections must not wait for it.
+    const awake = [...this.#present].filter(({ state, lastBeat }) => state === 'ready' && now - lastBeat < 2 * WATCH_INTERVAL)
+    const { most, resumed } = balance(awake.map(worker => ({ worker, ...worker.stats })))
+    for (const worker of awake) worker.limit(most)
+    for (const { worker } of resumed) worker.resume()
   }
 
   #isDraining (slot: number): boolean {
