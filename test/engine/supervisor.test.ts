@@ -138,6 +138,18 @@ test('a worker whose event loop is blocked is replaced, and what blocked it is t
   t.not((await get()).pid, before?.pid)
 })
 
+test('a worker that somebody ends by a signal finishes what is under way, and its place is filled meanwhile', async t => {
+  const { supervisor, get, status } = await supervisedService(t, { workers: 1 })
+  const [before] = (await status()).workers
+  const slow = get('/slow?ms=3000')
+  await supervisor.match(/slow begun/)
+  process.kill(before?.pid as number, 'SIGTERM')
+  await supervisor.match(/FST_KEEP_ENGINE_WORKER_LEAVING Worker 1 \(\d+\) drains and exits/)
+  await supervisor.match(/serves[^]*Worker 1 \(\d+\) serves/)
+  t.match((await status()).workers, [{ slot: 1, state: 'ready' }, { slot: 1, pid: before?.pid, state: 'retiring' }])
+  t.match(await slow, { generation: '0' })
+})
+
 test('graceful is passed on to each worker, and a failure of one is told', async t => {
   const { supervisor, status, deploy } = await supervisedService(t)
   const { workers: [first, second] } = await status()

@@ -67,6 +67,7 @@ export { type AppFactory, type ServerDrainOptions, type ServerPriorities } from 
 export { readSecret } from './supervisor/supervised.js'
 export { type Peers } from './supervisor/peers.js'
 export { Supervisor, type SupervisorOptions, type SupervisorStatus } from './supervisor/supervisor.js'
-export { type RecycleOptions, type WorkerStatus } from './supervisor/workers.js'
+export type { RecycleOptions } from './supervisor/recycling.js'
+export type { WorkerStatus } from './supervisor/worker-process.js'
 export { type LoopBlock, type LoopWatchOptions } from './supervisor/loop-watch.js'
 export { type SystemdNotifierPriorities } from './systemd/systemd-notifier.js'

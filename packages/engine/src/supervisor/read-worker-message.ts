@@ -24,6 +24,7 @@ const VALID: Record<WorkerMessage['type'], (message: Record<string, unknown>) =>
     const { memory, eventLoopDelay, requests, connections, isPaused } = stats as Partial<Record<keyof WorkerStats, unknown>>
     return typeof isPaused === 'boolean' && [memory, eventLoopDelay, requests, connections].every(count => isCount(count, LARGEST))
   },
+  leaving: () => true,
   graceful: ({ failure }) => failure === undefined || isText(failure),
   peer: ({ topic }) => isText(topic),
 }

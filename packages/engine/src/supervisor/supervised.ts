@@ -27,6 +27,7 @@ export class Supervised {
   #takeSecrets: (secrets: ReadonlyMap<string, Buffer>) => void = () => {}
   #engine: Engine | undefined
   #share: FairShare | undefined
+  #isDismissed = false
 
   constructor (note: WorkerNote) {
     this.note = note
@@ -51,6 +52,7 @@ export class Supervised {
       expected = Math.max(expected, now)
     }, BEAT_INTERVAL).unref()
     this.#watchLoop(engine)
+    engine.subscribe('drain', () => { if (!this.#isDismissed) this.#channel.send({ type: 'leaving' }) }, { priority: 1, name: 'Supervised' })
     if (!this.#channel.isOpen) this.#supervisorGone()
   }
 
@@ -92,11 +94,13 @@ export class Supervised {
       case 'peer':
         return this.peers.receive(message)
       case 'retire':
+        this.#isDismissed = true
         engine?.server.handOver()
         // Its failure is for those who wait for the exit.
         engine?.exit().catch(() => {})
         return
       case 'stop':
+        this.#isDismissed = true
         engine?.exit().catch(() => {})
         return
       case 'share':

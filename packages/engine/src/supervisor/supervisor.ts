@@ -10,9 +10,10 @@ import { giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
 import type { SignalMap } from '../plugins/signal-handler.js'
 import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
+import type { RecycleOptions } from './recycling.js'
 import { readSecrets } from './secrets.js'
-import { WorkerProcess } from './worker-process.js'
-import { Workers, type RecycleOptions, type WorkerStatus } from './workers.js'
+import { WorkerProcess, type WorkerStatus } from './worker-process.js'
+import { Workers } from './workers.js'
 
 export interface SupervisorOptions {
   /** The file of the program that each worker runs. */
@@ -116,8 +117,8 @@ const checkOptions = optionChecker('engine')
 export class Supervisor {
   /** For a SignalHandler: SIGTTIN is one worker more, SIGTTOU one less. */
   readonly signals: SignalMap = {
-    SIGTTIN: () => this.scale(this.#workers.target + 1),
-    SIGTTOU: () => this.scale(Math.max(1, this.#workers.target - 1)),
+    SIGTTIN: () => this.#workers.scaleBy(1),
+    SIGTTOU: () => this.#workers.scaleBy(-1),
   }
 
   readonly #engine: Engine
@@ -174,7 +175,6 @@ export class Supervisor {
   async scale (count: number): Promise<void> {
     checkOptions({ workers: count }, { workers: integer(1, MOST_WORKERS, 'workers') })
     await this.#workers.scale(count)
-    this.#engine.log(`${count} workers serve`)
   }
 
   get status (): SupervisorStatus {

@@ -35,6 +35,8 @@ export type WorkerMessage =
   | { readonly type: 'ready', readonly urls: readonly string[], readonly keepAliveTimeout: number, readonly longestDrain: number }
   | { readonly type: 'failed', readonly message: string, readonly exitCode: number }
   | { readonly type: 'beat', readonly stats: WorkerStats }
+  /** It drains and exits without having been told to, e.g. because somebody has sent it a signal. */
+  | { readonly type: 'leaving' }
   | { readonly type: 'graceful', readonly failure?: string }
   | PeerMessage
 

@@ -35,6 +35,15 @@ export interface WorkerStart {
 
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended'
 
+export interface WorkerStatus extends WorkerStats {
+  readonly slot: number
+  readonly pid: number
+  readonly state: WorkerState
+  readonly generation: number
+  /** ms for which it has served. */
+  readonly uptime: number
+}
+
 export interface WorkerEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -65,6 +74,8 @@ export class WorkerProcess {
   onPeer: (message: PeerMessage) => void = () => {}
   /** It has more connections than its share, and leaves new ones to others. */
   onPaused: () => void = () => {}
+  /** It drains of its own accord, and serves no longer. */
+  onLeaving: () => void = () => {}
   stats: WorkerStats = { memory: 0, eventLoopDelay: 0, requests: 0, connections: 0, isPaused: false }
   /** ms, like `performance.now()`: its last sign of life. */
   lastBeat = performance.now()
@@ -105,6 +116,11 @@ export class WorkerProcess {
 
   get state (): WorkerState {
     return this.#state
+  }
+
+  get status (): WorkerStatus {
+    const { slot, pid, state, generation, servesSince, stats } = this
+    return { slot, pid, state, generation, uptime: servesSince === 0 ? 0 : Math.round(performance.now() - servesSince), ...stats }
   }
 
   /** Has it drain for as long as clients were promised, and exit; it is ended when it does not. */
@@ -222,6 +238,11 @@ export class WorkerProcess {
         this.lastBeat = performance.now()
         if (message.stats.isPaused) this.onPaused()
         return
+      case 'leaving':
+        if (this.#state !== 'ready') return
+        this.#state = 'retiring'
+        this.#killAfter(this.#longestDrain + RETIREMENT_GRACE)
+        return this.onLeaving()
       case 'graceful':
         this.#gracefulAnswer?.(message.failure)
         return
