@@ -164,6 +164,29 @@ test('a flood of different reports is cut, and what was cut is counted', async t
   t.ok(reported.messages.length >= 3 && reported.messages.length <= 6)
 })
 
+test('a report that a flood has cut is published when it comes again', async t => {
+  const reported = watch(t)
+  const port = await listen(t, await appOf({ path: '/reports', reportsPerMinute: 1 }, reported))
+  await post(port, LEGACY, violation('https://flood.example/'))
+  const cut = violation('https://a.example/')
+  await post(port, LEGACY, cut)
+  t.equal(reported.messages.length, 1)
+  const { now } = performance
+  t.teardown(() => { performance.now = now })
+  performance.now = () => now.call(performance) + 60_000
+  await post(port, LEGACY, cut)
+  t.match(reported.logs.map(({ dropped }) => dropped), [0, 1])
+})
+
+test('a report in words is told whole, without what URLs in it may hide', async t => {
+  const reported = watch(t)
+  const port = await listen(t, await appOf({ path: '/reports' }, reported))
+  await post(port, MODERN, report('deprecation', { message: 'Old: see "https://u:secret@example.test/a?b=secret#secret" for more\u001b[2J\n.', columnNumber: 3 }))
+  t.match(reported.messages, [{ report: { body: { message: 'Old: see "https://example.test/a" for more [2J .', columnNumber: 3 } } }])
+  await post(port, LEGACY, violation('data:text/html,secret'))
+  t.match(reported.messages[1], { report: { body: { blockedURL: 'data' } } })
+})
+
 test('long strings and line breaks of a report cannot spoil the log', async t => {
   const reported = watch(t)
   const port = await listen(t, await appOf({ path: '/reports' }, reported))

@@ -17,6 +17,9 @@ export const ReportingInvalid = configurationError('REPORTING', 'secure-headers:
 export const RouteUnknown: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN',
   'secure-headers: there is no route %s that was added after the plugin had loaded', 500)
 
+/** The body of a report was no JSON. */
+export const ReportInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_REPORT_INVALID', 'the report is no JSON', 400)
+
 /** A kind of site data that no browser knows. */
 export const ClearSiteDataInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_CLEAR_SITE_DATA',
   'secure-headers: Clear-Site-Data cannot have %s. There are: %s', 500, TypeError) as unknown as FastifyErrorConstructor
@@ -28,9 +31,9 @@ export const ChangedTooLate: FastifyErrorConstructor = createError('FST_KEEP_SEC
 /** A factory option that leaves no place for the headers. */
 export const FactoryOptionInvalid = configurationError('FACTORY_OPTION', 'secure-headers: %s')
 
-/** The drop-in for @fastify/helmet and the plugin itself were registered on one instance. */
+/** The plugin was registered beside @fastify/helmet or the drop-in for it. */
 export const HelmetBesideSecureHeaders = configurationError('HELMET',
-  'secure-headers: this instance has secure-headers already, which sends all that the drop-in for @fastify/helmet would: register one of them')
+  'secure-headers: this instance is to have both secure-headers and @fastify/helmet, or the drop-in for it, which send the same headers: register one of them')
 
 /** The plugin was registered a second time in the same scope. */
 export const RegisteredTwice = configurationError('REGISTERED_TWICE',

@@ -95,11 +95,14 @@ function flat (list: readonly unknown[]): unknown[] {
   return (Array.isArray(list[0]) ? list.flat() : list).map((entry, i) => i % 2 === 0 ? String(entry) : entry)
 }
 
-/** The same headers as an object, with all values of a name that comes more than once. */
+/** The same headers as an object, with all values of a name that comes more than once, in any case. */
 export function toObject (list: readonly unknown[]): Record<string, unknown> {
   const headers = Object.create(null) as Record<string, unknown>
+  const names = new Map<string, string>()
   for (let i = 0; i < list.length; i += 2) {
-    const name = list[i] as string
+    const given = list[i] as string
+    const name = names.get(given.toLowerCase()) ?? given
+    names.set(given.toLowerCase(), name)
     headers[name] = name in headers ? [headers[name], list[i + 1]].flat() : list[i + 1]
   }
   return headers

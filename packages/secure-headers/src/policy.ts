@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CONTENT_CLASSES, type ContentClass } from './content-class.js'
 import {
-  apiPolicy, askFunctions, assetPolicy, contentSecurityPolicy, hasFunctions, reportOnlyPolicy, withNonce,
+  apiPolicy, askFunctions, assetPolicy, contentSecurityPolicy, hasFunctions, nameFunctions, reportOnlyPolicy, withNonce,
   withoutFunctions, type ContentSecurityPolicy, type StaticContentSecurityPolicy,
 } from './headers/content-security-policy.js'
 import { NONCE } from './headers/content-security-policy-grammar.js'
@@ -70,21 +70,26 @@ export function warm (policy: Policy): Policy {
 
 /** The policy of one response, whose functions were asked. */
 export function askedPolicy ({ settings }: Policy, request: FastifyRequest, reply: FastifyReply): Policy {
-  return withPolicies(settings, policy => askFunctions(policy, request, reply))
+  return compilePolicy(withPolicies(settings, policy => askFunctions(policy, request, reply)))
 }
 
 /** The policy without its functions, for the answer to a failure of one of them. */
 export function staticPolicy ({ settings }: Policy): Policy {
-  return withPolicies(settings, withoutFunctions)
+  return compilePolicy(withPolicies(settings, withoutFunctions))
 }
 
-function withPolicies (settings: Settings, change: (policy: ContentSecurityPolicy) => StaticContentSecurityPolicy): Policy {
+/** The policy with a name in place of each function, such as `tenant()`, for those who read it. */
+export function namedFunctions (settings: Settings): Settings {
+  return withPolicies(settings, nameFunctions)
+}
+
+function withPolicies (settings: Settings, change: (policy: ContentSecurityPolicy) => StaticContentSecurityPolicy): Settings {
   const { contentSecurityPolicy, contentSecurityPolicyReportOnly } = settings
-  return compilePolicy({
+  return {
     ...settings,
     contentSecurityPolicy: contentSecurityPolicy && change(contentSecurityPolicy),
     contentSecurityPolicyReportOnly: contentSecurityPolicyReportOnly && change(contentSecurityPolicyReportOnly),
-  })
+  }
 }
 
 const CSP_HEADERS: ReadonlySet<string> = new Set(['content-security-policy', 'content-security-policy-report-only'])

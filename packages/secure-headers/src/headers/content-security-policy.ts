@@ -137,6 +137,11 @@ export function withoutFunctions (policy: ContentSecurityPolicy): StaticContentS
   })
 }
 
+/** The policy as one reads it, with `tenant()` for what a function of that name gives. */
+export function nameFunctions (policy: ContentSecurityPolicy): StaticContentSecurityPolicy {
+  return mapDirectives(policy, sources => sources.map(source => typeof source === 'function' ? `${source.name}()` : source))
+}
+
 /** What remains of a document's policy for data: it keeps who may frame it. */
 export function apiPolicy (policy: StaticContentSecurityPolicy): StaticContentSecurityPolicy {
   return { ...API_POLICY, ...assetPolicy(policy) }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import diagnosticsChannel from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { ReportInvalid } from '../errors.js'
 import { REPORTING_DEFAULTS, type ReportingOptions } from './options.js'
 import { firstOfLike, perMinute } from './limits.js'
 import { readReports, type SecurityReport } from './report.js'
@@ -26,13 +27,16 @@ export async function addReportRoute (fastify: FastifyInstance, options: Reporti
   const channel = diagnosticsChannel.channel(REPORT_CHANNEL)
   const mayAsk = perMinute(settings.perMinute)
   const mayReport = perMinute(settings.reportsPerMinute)
-  const repeatsOfFirst = firstOfLike(settings.deduplicateFor * 1000)
+  const seen = firstOfLike(settings.deduplicateFor * 1000)
   let dropped = 0
 
   function take (report: SecurityReport, request: FastifyRequest): void {
-    const repeats = repeatsOfFirst(likeness(report))
+    const key = likeness(report)
+    const repeats = seen.repeats(key)
     if (repeats === undefined) return
     if (!mayReport('')) {
+      // Nobody was told of it, so the next like it is the first.
+      seen.forget(key)
       dropped++
       return
     }
@@ -48,7 +52,7 @@ export async function addReportRoute (fastify: FastifyInstance, options: Reporti
       try {
         done(null, JSON.parse(body as string))
       } catch {
-        done(Object.assign(new SyntaxError('the report is no JSON'), { statusCode: 400, code: 'FST_KEEP_SECURE_HEADERS_REPORT_INVALID' }))
+        done(new ReportInvalid())
       }
     })
     scope.post(path, {
