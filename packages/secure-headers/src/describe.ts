@@ -1,6 +1,7 @@
 import { CONTENT_CLASSES, type ContentClass } from './content-class.js'
 import { DEFAULT_ORIGIN, type Origins } from './origins.js'
-import { headersOf, namedFunctions, type Header } from './policy.js'
+import { namedFunctions } from './policy.js'
+import { headersOf, type Header } from './response-headers.js'
 import type { Settings } from './settings.js'
 
 /** One header of the answers of a route. */

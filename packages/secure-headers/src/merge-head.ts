@@ -6,7 +6,8 @@ import { SERVER_IDENTITY } from './headers/server-identity.js'
 import { MANAGED_HEADERS } from './managed-headers.js'
 import { nonceOf, nonceRead } from './nonce.js'
 import type { CspNonce } from './nonce-views.js'
-import type { Connection, Head, Policy } from './policy.js'
+import type { Head, Policy } from './policy.js'
+import type { Connection } from './response-headers.js'
 
 /** What `writeHead` takes: an object, a list of names and values in turn, or a list of pairs. */
 export type GivenHeaders = Readonly<Record<string, unknown>> | readonly unknown[]
@@ -45,10 +46,10 @@ export function mergeHead (response: ServerResponse, given: GivenHeaders | undef
   return isPlain ? policy.concat(pairs) : mergeWithCommonNames(response, set, pairs, policy, moment)
 }
 
-function withNonce ({ list, nonces }: Head, nonce: CspNonce | undefined): unknown[] {
-  const values: unknown[] = list.slice()
+function withNonce (head: Head, nonce: CspNonce | undefined): unknown[] {
+  const values: unknown[] = head.list.slice()
   if (nonce !== undefined) {
-    for (const { index, around } of nonces) values[index] = around.join(nonce.valueOf())
+    for (const { index, around } of head.nonces()) values[index] = around.join(nonce.valueOf())
   }
   return values
 }
