@@ -68,11 +68,11 @@ export function mergeContentSecurityPolicy (
       merged.delete(name)
       continue
     }
-    const sources = replace ?? appended(without(inForce(base, name), remove, `${path}.directives.${key}`), append)
+    // A copy: what the caller adds to the array later is not checked any more.
+    const sources = [...replace ?? appended(without(inForce(base, name), remove, `${path}.directives.${key}`), append)]
     const fault = sourceListFault(name, sources.filter(source => typeof source === 'string').concat(fillers(sources)))
     if (fault !== undefined) throw new CspInvalid(`${path}.directives.${key}`, fault)
-    // A copy: what the caller adds to the array later is not checked any more.
-    merged.set(name, [...sources])
+    merged.set(name, sources)
   }
   return Object.fromEntries(merged)
 }
