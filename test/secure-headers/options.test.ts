@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import { test } from 'tap'
 import secureHeaders, { errorCodes, secureHeaders as named, type CspDirectives, type PermissionsPolicyOptions, type SecureHeadersChanges, type SecureHeadersOptions } from '@fastkeep/secure-headers'
@@ -187,6 +188,12 @@ test('require() gives the plugin, and all that import gives through it', async t
   const printed = execFileSync(process.execPath, ['-e', script], { cwd: import.meta.dirname, env: {}, encoding: 'utf8' })
   t.equal(printed, `function true ${Object.keys(errorCodes).length}\ntrue true\n`)
   t.equal(named, secureHeaders)
+})
+
+test('errorCodes has the codes that the README lists, and no others', async t => {
+  const readme = readFileSync(new URL('../../packages/secure-headers/README.md', import.meta.url), 'utf8')
+  const listed = [...readme.matchAll(/^\| `(FST_KEEP_\w+)` \|/gm)].map(([, code]) => code)
+  t.same(Object.keys(errorCodes).sort(), listed.sort())
 })
 
 test('errors are instances of the classes in errorCodes', async t => {

@@ -17,8 +17,11 @@ export const ReportingInvalid = configurationError('REPORTING', 'secure-headers:
 export const RouteUnknown: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN',
   'secure-headers: there is no route %s that was added after the plugin had loaded', 500)
 
-/** The body of a report was no JSON. */
-export const ReportInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_REPORT_INVALID', 'the report is no JSON', 400)
+/** A browser, or who says so, sent what is no report. */
+export const ReportInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_REPORT_INVALID', 'there is no report in this: %s', 400)
+
+/** A client sent more reports than it may in a minute. */
+export const ReportRateExceeded: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_REPORT_RATE', 'too many reports of one client: no more for a minute', 429)
 
 /** A kind of site data that no browser knows. */
 export const ClearSiteDataInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_CLEAR_SITE_DATA',

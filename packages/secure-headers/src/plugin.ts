@@ -85,6 +85,7 @@ export const errorCodes = {
   FST_KEEP_SECURE_HEADERS_HELMET: errors.HelmetBesideSecureHeaders,
   FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN: errors.RouteUnknown,
   FST_KEEP_SECURE_HEADERS_REPORT_INVALID: errors.ReportInvalid,
+  FST_KEEP_SECURE_HEADERS_REPORT_RATE: errors.ReportRateExceeded,
   FST_KEEP_SECURE_HEADERS_NONCE_TOO_LATE: errors.NonceTooLate,
   FST_KEEP_SECURE_HEADERS_TOO_LATE: errors.ChangedTooLate,
   FST_KEEP_SECURE_HEADERS_CLEAR_SITE_DATA: errors.ClearSiteDataInvalid,
