@@ -150,7 +150,7 @@ export class WorkerProcess {
   }
 
   tell (message: PeerMessage): void {
-    if (this.#state === 'ready' || this.#state === 'retiring') this.#channel.offer(message)
+    if (this.#state !== 'ended') this.#channel.offer(message)
   }
 
   async #becomeReady (timeout: number): Promise<void> {

@@ -40,7 +40,7 @@ export class Deadlines {
       this.#timer ??= setInterval(() => this.#look(), TICK).unref()
       try {
         const answer = ask()
-        if (answer instanceof Promise) answer.then(take).catch(fail)
+        if (isPromise(answer)) Promise.resolve(answer).then(take).catch(fail)
         else take(answer)
       } catch (error) {
         fail(error)
@@ -60,6 +60,11 @@ export class Deadlines {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** Also one of a library of its own. */
+function isPromise<Result> (answer: Result | PromiseLike<Result>): answer is PromiseLike<Result> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
 }
 
 /** An answer was none that a store of sessions gives. */

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { optionChecker, string } from '@fastkeep/options'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { configurationError, StoreUnusable } from '../errors.js'
 import { currentSecond, type Moment } from '../lifetimes.js'
 import type { End, Revocation } from '../sealed/ended-sessions.js'
 import { fromText, toText } from '../session-text.js'
@@ -40,8 +41,7 @@ export class LmdbStore implements SessionStore {
 
   constructor (options: LmdbStoreOptions) {
     checkOptions(options, rules)
-    mkdirSync(options.path, { recursive: true, mode: 0o700 })
-    this.#root = open<string, string>({ path: join(options.path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+    this.#root = opened(options.path)
     // A process that was killed leaves its place among the readers taken, and old pages with it.
     this.#root.readerCheck()
     this.#table = new LmdbTable(this.#root)
@@ -119,6 +119,15 @@ export class LmdbStore implements SessionStore {
       for (const id of expired) this.#table.deleteExpired(id, now)
       for (const { key } of ended) this.#ends.removeSync(key)
     })
+  }
+}
+
+function opened (path: string): RootDatabase<string, string> {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    return open<string, string>({ path: join(path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+  } catch (error) {
+    throw configurationError(new StoreUnusable(`LmdbStore: cannot open a database in "${path}" (${(error as Error).message}). It must be a directory on a local disk that this user may write to`, { cause: error as Error }))
   }
 }
 

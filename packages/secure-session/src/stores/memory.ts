@@ -79,7 +79,7 @@ export class MemoryStore implements SessionStore {
   #makeRoom (now: number): void {
     if (this.#table.size < this.#maxSessions) return
     // To look at all of them takes long: at most once a second, however many want in.
-    if (this.#fullSince !== now) this.#table.dropExpired(now, Infinity)
+    if (this.#fullSince !== now) this.#table.dropAllExpired(now)
     this.#fullSince = now
     if (this.#table.size >= this.#maxSessions) throw new StoreFull(this.#maxSessions)
   }
@@ -134,6 +134,11 @@ class MemoryTable implements SessionTable {
       }
       if (now >= value[1].expiresAt) this.delete(value[0], value[1])
     }
+  }
+
+  dropAllExpired (now: number): void {
+    this.#round = undefined
+    this.dropExpired(now, Infinity)
   }
 
   clear (): void {
