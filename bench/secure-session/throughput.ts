@@ -3,6 +3,9 @@ import { cpuTime } from '../engine/thread-statistics.js'
 import { serve, type Served } from './served.js'
 import { wrk } from './wrk.js'
 
+/** Seconds for each measure. */
+const WARM_UP = 4
+
 /** What is measured: a kind of session, on a route. */
 export interface Run {
   readonly kind: string
@@ -24,7 +27,8 @@ export interface ThroughputOptions {
 
 /**
  * Requests per second. All servers run all the time, one at a time is under load, and each round begins with another one,
- * so that a machine that grows slower or busier favours none. A first round warms up and does not count.
+ * so that a machine that grows slower or busier favours none. A first round warms up and does not count: it is long, because
+ * a server that was compiled only half is up to twice as slow.
  */
 export async function throughput ({ runs, baseline, rounds, seconds, places = {} }: ThroughputOptions): Promise<Figure[]> {
   const all = [baseline, ...runs]
@@ -40,7 +44,7 @@ export async function throughput ({ runs, baseline, rounds, seconds, places = {}
         const { kind, path } = all[index] as Run
         const { port, pid, cookie } = servers.get(kind) as Served
         const before = isTold ? cpuTime(pid) : Number.NaN
-        const perSecond = await wrk(port, path, cookie, round === 0 ? 1 : seconds)
+        const perSecond = await wrk(port, path, cookie, round === 0 ? WARM_UP : seconds)
         if (round === 0) continue
         samples[index]?.push(perSecond)
         if (isTold) costs[index]?.push((cpuTime(pid) - before) * 1000 / (perSecond * seconds))

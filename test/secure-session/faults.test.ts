@@ -57,10 +57,10 @@ test('a Redis stopped or killed under load and started again loses no session th
   const { browser } = await started(t, new RedisStore({ client: await server.readyClient(t) }))
   const visitors = Array.from({ length: 20 }, () => ({ browser: new Browser(browser.origin), acknowledged: 0 }))
   for (const visitor of visitors) await visitor.browser.fetch('/begin')
-  let isOver = false
+  const over = new AbortController()
   let answers = new Map<number, number>()
   const load = visitors.map(async visitor => {
-    for (let n = 1; !isOver; n++) {
+    for (let n = 1; !over.signal.aborted; n++) {
       const { statusCode } = await visitor.browser.fetch(`/write/${n}`)
       answers.set(statusCode, (answers.get(statusCode) ?? 0) + 1)
       if (statusCode === 200) visitor.acknowledged = n
@@ -79,7 +79,7 @@ test('a Redis stopped or killed under load and started again loses no session th
     await afterMore(200)
     t.ok(performance.now() - back < 2000, 'all is well within 2 s')
   }
-  isOver = true
+  over.abort()
   await Promise.all(load)
   for (const visitor of visitors) {
     const { visits, ...others } = JSON.parse((await visitor.browser.fetch('/read')).body) as { visits: number }
@@ -121,7 +121,7 @@ test('a store may answer with promises of a library of its own', async t => {
   const store = new BreakableStore()
   const { browser } = await started(t, store)
   const { read } = store
-  Object.assign(store, { read: (...args: Parameters<typeof read>) => ({ then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => { read.apply(store, args).then(resolve, reject) } }) })
+  Object.assign(store, { read: (...args: Parameters<typeof read>) => ({ then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => { Promise.resolve(read.apply(store, args)).then(resolve, reject) } }) })
   await browser.fetch('/begin')
   t.equal((await browser.fetch('/read')).body, '{"user":"ada","isNew":false}')
 })

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import fastify, { type FastifyRequest } from 'fastify'
 import { test } from 'tap'
-import secureSession, { MemoryStore, type Session } from '@fastkeep/secure-session'
+import secureSession, { MemoryStore, type Session, type StoredSession } from '@fastkeep/secure-session'
 import { Browser, httpApp, key } from './https-app.ts'
 
 const development = { keys: [key], development: true } as const
@@ -56,7 +56,7 @@ test('a cookie that holds a session is refused where it is to hold an id, and th
 test('a lazy route loads nothing until it is asked to', async t => {
   let reads = 0
   class CountingStore extends MemoryStore {
-    override async read (...args: Parameters<MemoryStore['read']>): ReturnType<MemoryStore['read']> {
+    override async read (...args: Parameters<MemoryStore['read']>): Promise<StoredSession | undefined> {
       reads++
       return await super.read(...args)
     }

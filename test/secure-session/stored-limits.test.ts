@@ -3,6 +3,8 @@ import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { test } from 'tap'
 import { MemoryStore } from '@fastkeep/secure-session'
+import { open } from 'lmdb'
+import { ExpressStore } from '@fastkeep/secure-session/express'
 import { LmdbStore } from '@fastkeep/secure-session/lmdb'
 import { inTurn } from '../../packages/secure-session/src/stores/in-turn.js'
 import { Browser, httpApp, key } from './https-app.ts'
@@ -122,4 +124,39 @@ test('a MemoryStore that is full drops all that have expired, wherever its sweep
 test('an LmdbStore that cannot be opened says so, and where', async t => {
   const path = join(t.testdir({ file: '' }), 'file')
   t.throws(() => new LmdbStore({ path }), { code: 'FST_KEEP_SECURE_SESSION_STORE_UNUSABLE', message: new RegExp(path), exitCode: 78 })
+})
+
+test('an ExpressStore whose store does not answer once goes on with the next request of the session', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  let isMute = true
+  const store = new ExpressStore({ get: (_id, done) => { if (!isMute) done(null, null) }, set: (_id, _session, done) => done?.(), destroy: (_id, done) => done?.() })
+  const now = Math.floor(Date.now() / 1000)
+  const moment = { now, idleTimeout: 50, absoluteTimeout: 50, renewAfter: 50 }
+  const mute = store.patch('id', {}, moment)
+  const next = store.patch('id', {}, moment)
+  await setImmediate()
+  isMute = false
+  mock.timers.tick(10_000)
+  await t.rejects(mute, { message: 'no answer within 10000 ms' })
+  t.equal(await next, 'missing')
+})
+
+test('what has expired in LMDB is swept, sessions and ends', async t => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const path = t.testdir()
+  const store = new LmdbStore({ path })
+  const now = Math.floor(Date.now() / 1000)
+  const moment = { now: now - 100, idleTimeout: 50, absoluteTimeout: 50, renewAfter: 50 }
+  const session = { version: 1, createdAt: now - 100, renewedAt: now - 100, data: '{}' }
+  await store.create('expired', session, moment)
+  await store.create('alive', { ...session, createdAt: now, renewedAt: now }, { ...moment, now })
+  await store.revocation.end('over', { from: now - 100, until: now - 1 })
+  await store.revocation.end('counts', { from: now - 100, until: now + 100 })
+  mock.timers.tick(10_000)
+  await store.close()
+  const root = open<string, string>({ path: join(path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+  t.teardown(() => root.close())
+  t.same(['sessions', 'ends'].map(name => [...root.openDB<string, string>({ name, encoding: 'string' }).getKeys()]), [['alive'], ['counts']])
 })

@@ -72,6 +72,6 @@ export function configurationError<E extends Error> (error: E): E {
   return Object.assign(error, { exitCode: 78 })
 }
 
-export function isFastkeepError (error: unknown): boolean {
+export function isFastkeepError (error: unknown): error is Error {
   return error instanceof Error && 'code' in error && String(error.code).startsWith(code(''))
 }

@@ -99,11 +99,19 @@ const MEMBERS: ReadonlyMap<string | symbol, 'session' | 'extras'> = new Map<keyo
   ...(['update', 'load', 'csrfToken', 'onEnd'] as const).map(name => [name, 'extras'] as const),
 ])
 
-interface Target {
+class Target {
   readonly session: OpenedSession
   readonly extras: SessionExtras
-  /** For console.log(), which looks behind a proxy. */
-  readonly [inspect.custom]: () => unknown
+
+  constructor (session: OpenedSession, extras: SessionExtras) {
+    this.session = session
+    this.extras = extras
+  }
+
+  /** console.log() takes what to show from behind the proxy, and calls it on the proxy. */
+  get [inspect.custom] (): () => unknown {
+    return () => this.session.isLoaded ? this.session.data() : 'not loaded'
+  }
 }
 
 const propertyAccess: ProxyHandler<Target> = {
@@ -139,7 +147,7 @@ const propertyAccess: ProxyHandler<Target> = {
 
 /** Gives the session of a request the form in which handlers see it. */
 export function sessionWithProperties (session: OpenedSession, extras: SessionExtras): Session {
-  return new Proxy<Target>({ session, extras, [inspect.custom]: () => session.isLoaded ? session.data() : 'not loaded' }, propertyAccess) as unknown as Session
+  return new Proxy<Target>(new Target(session, extras), propertyAccess) as unknown as Session
 }
 
 function fieldName (name: string | symbol): string {

@@ -107,6 +107,6 @@ export class SealedSessions implements SessionMode {
     const end = { from: now + grace, until }
     noteEnd(id, end)
     const told = revocation?.end(storedId(id), end)
-    return told === undefined ? commitment : told.then(() => commitment)
+    return told instanceof Promise ? told.then(() => commitment) : commitment
   }
 }

@@ -35,7 +35,8 @@ export class MemoryStore implements SessionStore {
   /** How many it holds, expired ones included that were not swept yet. */
   get size (): number { return this.#table.size }
 
-  async read (id: string, moment: Moment): Promise<StoredSession | undefined> {
+  /** Answers at once; one made from this class may not. */
+  read (id: string, moment: Moment): StoredSession | undefined | Promise<StoredSession | undefined> {
     const { entry, isDue } = readFrom(this.#table, id, moment)
     return isDue ? { ...touchIn(this.#table, id, moment) as Entry, isRenewed: true } : entry
   }

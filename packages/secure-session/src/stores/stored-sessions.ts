@@ -36,15 +36,16 @@ export class StoredSessions implements SessionMode {
   read (value: string, now: number): Reading | Promise<Reading> {
     const cookie = this.#options.cookies.open(value, now)
     if ('refused' in cookie) return cookie
-    const { id } = cookie.record
-    return this.#options.store.read(storedId(id), this.#moment(now)).then(stored => {
-      if (stored === undefined) return { refused: 'unknown-session' }
-      const parsed = objectFrom(stored.data)
-      if (parsed === undefined) throw garbage()
-      const passed = passedLimit(stored, this.#options, now)
-      if (passed !== undefined) return { refused: passed }
-      return { ...originOf(id, stored, cookie), parsed }
-    })
+    const stored = this.#options.store.read(storedId(cookie.record.id), this.#moment(now))
+    return stored instanceof Promise ? stored.then(found => this.#readingOf(cookie, found, now)) : this.#readingOf(cookie, stored, now)
+  }
+
+  #readingOf (cookie: OpenedCookie, stored: StoredSession | undefined, now: number): Reading {
+    if (stored === undefined) return { refused: 'unknown-session' }
+    const parsed = objectFrom(stored.data)
+    if (parsed === undefined) throw garbage()
+    const passed = passedLimit(stored, this.#options, now)
+    return passed === undefined ? originOf(cookie, stored, parsed) : { refused: passed }
   }
 
   async commit (plan: Plan, origin: SessionOrigin, now: number): Promise<Commitment> {
@@ -181,11 +182,11 @@ export class StoredSessions implements SessionMode {
   }
 }
 
-function originOf (id: string, stored: StoredSession, { isKeyRetired, keyId }: OpenedCookie): SessionOrigin {
+function originOf ({ record: { id }, isKeyRetired, keyId }: OpenedCookie, stored: StoredSession, parsed: Record<string, unknown>): SessionOrigin {
   const { createdAt, renewedAt, subject, authenticatedAt, data, movedTo, isRenewed } = stored
   // The next id's own answer brings the next cookie.
   const isRenewalDue = isKeyRetired && movedTo === undefined
-  return { record: { id, createdAt, renewedAt, subject, authenticatedAt }, data, isNew: false, isRenewalDue, isRenewed, movedTo, keyId }
+  return { record: { id, createdAt, renewedAt, subject, authenticatedAt }, data, parsed, isNew: false, isRenewalDue, isRenewed, movedTo, keyId }
 }
 
 function withChanges (data: Record<string, unknown>, changes: FieldChanges): Record<string, unknown> {
