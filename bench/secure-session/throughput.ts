@@ -3,6 +3,9 @@ import { cpuTime } from '../engine/thread-statistics.js'
 import { serve, type Served } from './served.js'
 import { wrk } from './wrk.js'
 
+/** Seconds for each measure. */
+const WARM_UP = 4
+
 /** What is measured: a kind of session, on a route. */
 export interface Run {
   readonly kind: string
@@ -23,31 +26,33 @@ export interface ThroughputOptions {
 }
 
 /**
- * Requests per second. All servers run all the time, one at a time is under load, and each round begins with another one,
- * so that a machine that grows slower or busier favours none. A first round warms up and does not count.
+ * Requests per second. Each run has a server of its own, so that none has the garbage of another to take away; all of them
+ * run all the time, one at a time is under load, and each round begins with another one,
+ * so that a machine that grows slower or busier favours none. A first round warms up and does not count: it is long, because
+ * a server that was compiled only half is up to twice as slow.
  */
 export async function throughput ({ runs, baseline, rounds, seconds, places = {} }: ThroughputOptions): Promise<Figure[]> {
   const all = [baseline, ...runs]
-  const servers = new Map<string, Served>()
+  const servers: Served[] = []
   const samples = all.map((): number[] => [])
   const costs = all.map((): number[] => [])
   const isTold = process.platform === 'linux'
   try {
-    for (const { kind } of all) if (!servers.has(kind)) servers.set(kind, await serve(kind, places[kind] ?? ''))
+    for (const { kind } of all) servers.push(await serve(kind, places[kind] ?? ''))
     for (let round = 0; round <= rounds; round++) {
       for (let turn = 0; turn < all.length; turn++) {
         const index = (turn + round) % all.length
-        const { kind, path } = all[index] as Run
-        const { port, pid, cookie } = servers.get(kind) as Served
+        const { path } = all[index] as Run
+        const { port, pid, cookie } = servers[index] as Served
         const before = isTold ? cpuTime(pid) : Number.NaN
-        const perSecond = await wrk(port, path, cookie, round === 0 ? 1 : seconds)
+        const perSecond = await wrk(port, path, cookie, round === 0 ? WARM_UP : seconds)
         if (round === 0) continue
         samples[index]?.push(perSecond)
         if (isTold) costs[index]?.push((cpuTime(pid) - before) * 1000 / (perSecond * seconds))
       }
     }
   } finally {
-    await Promise.all([...servers.values()].map(server => server.end()))
+    await Promise.all(servers.map(server => server.end()))
   }
   return runs.flatMap(({ kind, path, target }, index): Figure[] => [
     {

@@ -3,10 +3,15 @@ import websocket from '@fastify/websocket'
 import { test, type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { once } from 'node:events'
+import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { MemoryStore, type Session, type SessionEvent } from '@fastkeep/secure-session'
 import { agedCookie, lifetimes } from './cookies.ts'
 import { Browser, httpApp, key } from './https-app.ts'
 import { STORES } from './stores.ts'
+import { EndWatch } from '../../packages/secure-session/src/end-watch.js'
+import { currentSecond } from '../../packages/secure-session/src/lifetimes.js'
+import { type SessionMode } from '../../packages/secure-session/src/mode.js'
 
 const EVENTS = ['created', 'loaded', 'renewed', 'regenerated', 'destroyed', 'refused']
 
@@ -89,6 +94,55 @@ test('sockets of a subject are told when all sessions of the subject are ended',
   const browser = await Browser.of(t, app)
   await browser.fetch('/login')
   await browser.fetch('/wait')
+  const events = eventsOf(t)
+  const [listed] = await app.sessions.list('ada')
   await app.sessions.destroyAll('ada')
   t.same(told, ['destroyed'])
+  t.match(events, [['destroyed', { subject: 'ada', handle: listed!.handle, request: undefined }]])
+})
+
+test('a session that gives way to a login over maxPerSubject is told of like any that ends', async t => {
+  const { app } = await httpApp(t, { keys: [key], development: true, csrf: false, store: new MemoryStore(), maxPerSubject: 1 })
+  const told: string[] = []
+  app.get('/login', async ({ session }) => { session.login('ada'); return '' })
+  app.get('/wait', async ({ session }) => { session.onEnd(reason => told.push(reason)); return '' })
+  const browser = await Browser.of(t, app)
+  await browser.fetch('/login')
+  await browser.fetch('/wait')
+  const [listed] = await app.sessions.list('ada')
+  const events = eventsOf(t)
+  await new Browser(browser.origin).fetch('/login')
+  t.same(told, ['destroyed'])
+  t.match(events.filter(([name]) => name === 'destroyed'), [['destroyed', { handle: listed!.handle, subject: 'ada', request: { url: '/login' } }]])
+})
+
+test('a listener that fails is logged, and keeps neither the others nor the process from going on', async t => {
+  const { app, log } = await httpApp(t, { keys: [key], development: true, csrf: false, store: new MemoryStore() })
+  const told: string[] = []
+  app.get('/login', async ({ session }) => { session.login('ada'); return '' })
+  app.get('/wait', async ({ session }) => {
+    session.onEnd(() => { throw new Error('reason too long') })
+    session.onEnd(reason => told.push(reason))
+    return ''
+  })
+  const browser = await Browser.of(t, app)
+  await browser.fetch('/login')
+  await browser.fetch('/wait')
+  await app.sessions.destroyAll('ada')
+  await setImmediate()
+  t.same(told, ['destroyed'])
+  t.match(log.find(({ code }) => code === 'FST_KEEP_SECURE_SESSION_LISTENER_FAILED'), { level: 50, err: { message: 'reason too long' } })
+})
+
+test('a store that is slow to answer is not asked again about sockets before it has', async t => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  let questions = 0
+  const mode = { isAlive: async () => { questions++; return await new Promise<boolean>(() => {}) }, handleOf: (id: string) => id } as unknown as SessionMode
+  const watch = new EndWatch(mode, 1000, (await httpApp(t)).app.log)
+  const now = currentSecond()
+  for (const id of ['a', 'b']) watch.add({ id, createdAt: now, renewedAt: now }, undefined, () => {})
+  mock.timers.tick(60_000)
+  t.equal(questions, 2)
+  watch.close()
 })

@@ -62,7 +62,7 @@ export class RedisServer {
 
   /** A client that says at once that Redis is gone, and finds it soon when it is back. */
   client (t: Test): Redis {
-    const client = new Redis({ port: this.port, host: '127.0.0.1', enableOfflineQueue: false, retryStrategy: () => 100 })
+    const client = new Redis({ port: this.port, host: '127.0.0.1', enableOfflineQueue: false, enableAutoPipelining: true, retryStrategy: () => 100 })
     client.on('error', () => {})
     t.teardown(() => client.disconnect())
     return client

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { type Session } from '@fastkeep/secure-session'
-import { Browser, httpsApp, overHttps } from './https-app.ts'
+import { Browser, httpsApp, key, overHttps } from './https-app.ts'
 
 class Money { amount = 1 }
 
@@ -232,4 +232,20 @@ test('the fields that SessionData declares are typed, and no others are known', 
     return user ?? 'none'
   })
   t.equal((await (await Browser.of(t, app)).fetch('/')).body, 'none')
+})
+
+test('half of a surrogate pair is data, and no name of a field or a subject', overHttps, async t => {
+  const { app } = await httpsApp(t, { keys: [key], csrf: false })
+  const NOT_UNICODE = { code: 'FST_KEEP_SECURE_SESSION_TEXT_NOT_UNICODE' }
+  app.get('/write', async ({ session }) => {
+    t.throws(() => Reflect.set(session, 'a\ud800', 1), NOT_UNICODE)
+    t.throws(() => { session.note = { 'a\ud800': 1 } }, NOT_UNICODE)
+    t.throws(() => session.login('ada\ud800'), NOT_UNICODE)
+    session.note = 'a\ud800'
+    return ''
+  })
+  app.get('/read', async ({ session }) => ({ isSame: session.note === 'a\ud800' }))
+  const browser = await Browser.of(t, app)
+  t.equal((await browser.fetch('/write')).statusCode, 200)
+  t.equal((await browser.fetch('/read')).body, '{"isSame":true}')
 })

@@ -1,6 +1,7 @@
-import { type FastifyRequest } from 'fastify'
+import { inspect } from 'node:util'
+import fastify, { type FastifyRequest } from 'fastify'
 import { test } from 'tap'
-import secureSession, { MemoryStore, type Session } from '@fastkeep/secure-session'
+import secureSession, { MemoryStore, type Session, type StoredSession } from '@fastkeep/secure-session'
 import { Browser, httpApp, key } from './https-app.ts'
 
 const development = { keys: [key], development: true } as const
@@ -55,7 +56,7 @@ test('a cookie that holds a session is refused where it is to hold an id, and th
 test('a lazy route loads nothing until it is asked to', async t => {
   let reads = 0
   class CountingStore extends MemoryStore {
-    override async read (...args: Parameters<MemoryStore['read']>): ReturnType<MemoryStore['read']> {
+    override async read (...args: Parameters<MemoryStore['read']>): Promise<StoredSession | undefined> {
       reads++
       return await super.read(...args)
     }
@@ -66,8 +67,11 @@ test('a lazy route loads nothing until it is asked to', async t => {
   app.get('/off', { session: false }, async () => 'file')
   app.get('/early', { session: { lazy: true } }, async ({ session }) => session.user)
   app.get('/lazy', { session: 'lazy' }, async ({ session }) => {
+    t.equal(await (async () => session)(), session, 'and can be awaited itself')
+    t.equal(inspect(session), 'not loaded')
     await session.load()
     await session.load()
+    t.equal(inspect(session), '{ user: \'ada\' }')
     session.visits = 1
     return session.user
   })
@@ -109,4 +113,35 @@ test('describe() says what holds', async t => {
   t.match(stored.app.sessions.describe(), { mode: 'store', revocation: /in the store/, maxPerSubject: 3 })
   const shared = await httpApp(t, { ...development, revocation: { isEnded: () => false, end: () => {} } })
   t.match(shared.app.sessions.describe(), { revocation: 'for all who share the "revocation"' })
+})
+
+test('a cookie belongs to one registration: another in the same scope or within it is refused, in a scope beside it is not', async t => {
+  const TAKEN = { code: 'FST_KEEP_SECURE_SESSION_COOKIE_TAKEN', message: /"session"/, exitCode: 78 }
+  const { app } = await httpApp(t, development)
+  await t.rejects(async () => { await app.register(secureSession, { ...development, name: 'admin', cookieName: 'session' }) }, TAKEN)
+  const { app: nested } = await httpApp(t, development)
+  await t.rejects(async () => { await nested.register(async scope => { await scope.register(secureSession, development) }) }, TAKEN)
+  const beside = fastify()
+  t.teardown(() => beside.close())
+  for (const prefix of ['/one', '/two']) {
+    await beside.register(async scope => {
+      await scope.register(secureSession, development)
+      scope.get('/', async ({ session }) => { session.user = prefix; return session.user })
+    }, { prefix })
+  }
+  t.equal((await beside.inject('/two')).body, '/two')
+})
+
+test('a name that Fastify uses otherwise is refused', async t => {
+  const taken = new Set(['cookies', 'onRequest', 'preHandler', 'websocket', 'secureHeaders', 'constructor', '__proto__'])
+  const app = fastify()
+  app.addHook('onRoute', route => { for (const name of Object.keys(route)) taken.add(name) })
+  app.get('/', async request => {
+    for (let object: unknown = request; object !== Object.prototype; object = Object.getPrototypeOf(object)) {
+      for (const name of Object.getOwnPropertyNames(object)) taken.add(name)
+    }
+    return ''
+  })
+  t.equal((await app.inject('/')).statusCode, 200)
+  for (const name of taken) await t.rejects(httpApp(t, { ...development, name }), { code: 'FST_KEEP_SECURE_SESSION_OPTION_INVALID', message: /"name"/ }, name)
 })

@@ -1,5 +1,12 @@
+import { join } from 'node:path'
+import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { test } from 'tap'
 import { MemoryStore } from '@fastkeep/secure-session'
+import { open } from 'lmdb'
+import { ExpressStore } from '@fastkeep/secure-session/express'
+import { LmdbStore } from '@fastkeep/secure-session/lmdb'
+import { inTurn } from '../../packages/secure-session/src/stores/in-turn.js'
 import { Browser, httpApp, key } from './https-app.ts'
 
 const development = { keys: [key], development: true, csrf: false } as const
@@ -70,4 +77,86 @@ test('a logout that a later onSend hook fails on is told once, and stays', async
   await browser.fetch('/begin')
   t.match(await browser.fetch('/logout'), { statusCode: 500, setCookie: [/Max-Age=0/] })
   t.equal(app.sessions.counts.destroyed, 1)
+})
+
+test('update() removes a field by any name, on a session that is stored and on one that is new', async t => {
+  const { app } = await httpApp(t, { ...development, store: new MemoryStore() })
+  app.get('/update', async ({ session }) => {
+    Reflect.apply(session.set, session, ['constructor', 1])
+    await session.update(data => { Reflect.deleteProperty(data, 'constructor'); data.user = 'ada' })
+    return ''
+  })
+  app.get('/add', async ({ session }) => { Reflect.apply(session.set, session, ['constructor', 1]); return '' })
+  app.get('/read', async ({ session }) => session.data())
+  const browser = await Browser.of(t, app)
+  await browser.fetch('/update')
+  t.equal((await browser.fetch('/read')).body, '{"user":"ada"}')
+  await browser.fetch('/add')
+  t.equal((await browser.fetch('/read')).body, '{"user":"ada","constructor":1}')
+  await browser.fetch('/update')
+  t.equal((await browser.fetch('/read')).body, '{"user":"ada"}')
+})
+
+test('what takes turns waits for the one before it, and one that waits for itself goes on', async t => {
+  const inOrder = inTurn()
+  const seen: number[] = []
+  await Promise.all([1, 2, 3].map(async number => await inOrder('key', async () => { await setImmediate(); seen.push(number) })))
+  t.same(seen, [1, 2, 3])
+  const patient = inTurn(1)
+  t.equal(await patient('key', async () => await patient('key', async () => 'inner')), 'inner')
+})
+
+test('a MemoryStore that is full drops all that have expired, wherever its sweeper is', async t => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const store = new MemoryStore({ maxSessions: 6000 })
+  t.teardown(() => store.close())
+  const now = Math.floor(Date.now() / 1000)
+  const moment = { now, idleTimeout: 50, absoluteTimeout: 50, renewAfter: 50 }
+  const session = { version: 1, createdAt: now, renewedAt: now, data: '{}' }
+  for (let count = 0; count < 6000; count++) await store.create(`id${count}`, session, moment)
+  // The sweeper has looked at the first of them, and found none.
+  mock.timers.tick(1000)
+  await store.create('next', { ...session, createdAt: now + 60, renewedAt: now + 60 }, { ...moment, now: now + 60 })
+  t.equal(store.size, 1)
+})
+
+test('an LmdbStore that cannot be opened says so, and where', async t => {
+  const path = join(t.testdir({ file: '' }), 'file')
+  t.throws(() => new LmdbStore({ path }), { code: 'FST_KEEP_SECURE_SESSION_STORE_UNUSABLE', message: new RegExp(path), exitCode: 78 })
+})
+
+test('an ExpressStore whose store does not answer once goes on with the next request of the session', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  let isMute = true
+  const store = new ExpressStore({ get: (_id, done) => { if (!isMute) done(null, null) }, set: (_id, _session, done) => done?.(), destroy: (_id, done) => done?.() })
+  const now = Math.floor(Date.now() / 1000)
+  const moment = { now, idleTimeout: 50, absoluteTimeout: 50, renewAfter: 50 }
+  const mute = store.patch('id', {}, moment)
+  const next = store.patch('id', {}, moment)
+  await setImmediate()
+  isMute = false
+  mock.timers.tick(10_000)
+  await t.rejects(mute, { message: 'no answer within 10000 ms' })
+  t.equal(await next, 'missing')
+})
+
+test('what has expired in LMDB is swept, sessions and ends', async t => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const path = t.testdir()
+  const store = new LmdbStore({ path })
+  const now = Math.floor(Date.now() / 1000)
+  const moment = { now: now - 100, idleTimeout: 50, absoluteTimeout: 50, renewAfter: 50 }
+  const session = { version: 1, createdAt: now - 100, renewedAt: now - 100, data: '{}' }
+  await store.create('expired', session, moment)
+  await store.create('alive', { ...session, createdAt: now, renewedAt: now }, { ...moment, now })
+  await store.revocation.end('over', { from: now - 100, until: now - 1 })
+  await store.revocation.end('counts', { from: now - 100, until: now + 100 })
+  mock.timers.tick(10_000)
+  await store.close()
+  const root = open<string, string>({ path: join(path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+  t.teardown(() => root.close())
+  t.same(['sessions', 'ends'].map(name => [...root.openDB<string, string>({ name, encoding: 'string' }).getKeys()]), [['alive'], ['counts']])
 })

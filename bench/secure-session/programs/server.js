@@ -26,7 +26,7 @@ const KINDS = {
   redis: async () => {
     const { Redis } = await import('ioredis')
     const { RedisStore } = await import('@fastkeep/secure-session/redis')
-    await ours({ store: new RedisStore({ client: new Redis({ host: '127.0.0.1', port: Number(place) }) }) })
+    await ours({ store: new RedisStore({ client: new Redis({ host: '127.0.0.1', port: Number(place), enableAutoPipelining: true }) }) })
   },
   '@fastify/secure-session': async () => {
     const { default: session } = await import('@fastify/secure-session')

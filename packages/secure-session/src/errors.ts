@@ -21,6 +21,8 @@ export const TimeoutsContradict = createError(code('TIMEOUTS_CONTRADICT'),
   'secure-session: option %s is longer than %s')
 export const CookieContradicts = createError(code('COOKIE_CONTRADICTS'),
   'secure-session: option %s, and browsers would ignore the cookie. %s')
+export const CookieTaken = createError(code('COOKIE_TAKEN'),
+  'secure-session: another registration in this scope, or around it, has the cookie "%s" already. Give each session a "name" or "cookieName" of its own')
 export const NeedsStore = createError(code('NEEDS_STORE'),
   'secure-session: %s needs a store: %s')
 export const NeedsSealedCookie = createError(code('NEEDS_SEALED_COOKIE'),
@@ -30,6 +32,8 @@ export const StoreUnusable = createError(code('STORE_UNUSABLE'), 'secure-session
 // Thrown by a request's session.
 export const ValueNotJson = createError(code('VALUE_NOT_JSON'),
   'secure-session: field "%s" is %s. A session takes only what comes back from JSON as it went in, up to 32 levels deep', 500, TypeError)
+export const TextNotUnicode = createError(code('TEXT_NOT_UNICODE'),
+  'secure-session: %s has half of a surrogate pair in it, which is no Unicode text', 500, TypeError)
 export const NameReserved = createError(code('NAME_RESERVED'),
   'secure-session: "%s" is a name of the session itself. As data it is reached with session.get() and session.set()', 500, TypeError)
 export const SubjectInvalid = createError(code('SUBJECT_INVALID'),
@@ -68,6 +72,6 @@ export function configurationError<E extends Error> (error: E): E {
   return Object.assign(error, { exitCode: 78 })
 }
 
-export function isFastkeepError (error: unknown): boolean {
+export function isFastkeepError (error: unknown): error is Error {
   return error instanceof Error && 'code' in error && String(error.code).startsWith(code(''))
 }

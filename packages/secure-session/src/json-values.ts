@@ -1,5 +1,5 @@
 import { dataTooLarge } from './cookie-policy.js'
-import { ValueNotJson } from './errors.js'
+import { TextNotUnicode, ValueNotJson } from './errors.js'
 
 /** Levels of arrays and objects in one field: far more than a session needs, far fewer than exhaust the stack. */
 const MOST_LEVELS = 32
@@ -29,6 +29,13 @@ export function assertJson (fields: Readonly<Record<string, unknown>>, limit: nu
 /** Refuses the one name that pollutes a prototype in code that copies the parsed object key by key. */
 export function assertFieldName (key: string, field: string): void {
   if (key === '__proto__') throw new ValueNotJson(field, 'a field of that name')
+  // In a value JSON escapes it; in a store that keeps each field under its name another character would take its place.
+  if (hasLoneSurrogate(key)) throw new TextNotUnicode(`the name of field ${JSON.stringify(field)}`)
+}
+
+/** Whether a text has half of a surrogate pair, which UTF-8 cannot carry. */
+export function hasLoneSurrogate (text: string): boolean {
+  return /\p{Surrogate}/u.test(text)
 }
 
 function check (value: unknown, field: string, walk: Walk): void {

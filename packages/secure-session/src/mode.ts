@@ -14,6 +14,8 @@ export interface Commitment {
   readonly origin: SessionOrigin
   /** The change came too late: the session had been ended by another request. */
   readonly isDropped?: boolean
+  /** Other sessions of the subject that this login has ended, by their handles. */
+  readonly displaced?: readonly string[]
 }
 
 /** Where the sessions of one registration live: in their cookie, or in a store. */

@@ -1,5 +1,5 @@
-import { AlreadySent, Destroyed, NotLoaded, SubjectInvalid } from './errors.js'
-import { assertFieldName, assertJson } from './json-values.js'
+import { AlreadySent, Destroyed, NotLoaded, SubjectInvalid, TextNotUnicode } from './errors.js'
+import { assertFieldName, assertJson, hasLoneSurrogate } from './json-values.js'
 import { currentSecond } from './lifetimes.js'
 import type { Plan } from './plan.js'
 import { newRecord, type SessionRecord } from './session-record.js'
@@ -20,6 +20,8 @@ export interface SessionOrigin {
   readonly isRenewalDue?: boolean | undefined
   /** Reading it has restarted its idle time. */
   readonly isRenewed?: boolean | undefined
+  /** Of the key that the request's cookie was sealed with. */
+  readonly keyId?: Buffer | undefined
   /** The id that the session has by now: this request came with one in its grace. */
   readonly movedTo?: string | undefined
 }
@@ -150,6 +152,8 @@ export class OpenedSession {
   login (subject: string, keep: readonly string[] = []): void {
     this.#changeable()
     if (typeof subject !== 'string' || subject === '' || subject.length > 256) throw new SubjectInvalid(typeof subject === 'string' ? `${subject.length} characters` : typeof subject)
+    // Of two that differ in nothing else, to end the sessions of one would end those of the other.
+    if (hasLoneSurrogate(subject)) throw new TextNotUnicode('the subject')
     this.#host.assertLoginAllowed()
     this.#begin({ ...newRecord(currentSecond()), subject, authenticatedAt: Date.now() / 1000 }, keep, true)
   }

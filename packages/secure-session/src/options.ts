@@ -10,6 +10,7 @@ import { createKeyRing, generateKey, type KeyRing } from './sealed/key-ring.js'
 import type { KeyFileReaders } from './sealed/key-file.js'
 import { readKeys } from './sealed/key-sources.js'
 import type { NotBefore } from './sealed/sealed-sessions.js'
+import { sessionName } from './session-name.js'
 import type { SessionStore } from './stores/store.js'
 
 /**
@@ -112,7 +113,7 @@ const rules = {
   // Secret, because a key can stand there by mistake.
   keyFile: secret(string('the path of a file', /^[^\0]+$/)),
   keyFileReaders: oneOf(['owner', 'group', 'everyone']),
-  name: string('a name as of a property, of at most 64 letters, digits, _ and $', /^[A-Za-z$_][\w$]{0,63}$/),
+  name: sessionName,
   cookieName: string('a cookie name of at most 64 characters without prefix (that is option "prefix")', cookieToken),
   prefix: oneOf(COOKIE_PREFIXES),
   sameSite: oneOf(['lax', 'strict', 'none']),

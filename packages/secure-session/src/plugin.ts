@@ -1,7 +1,7 @@
 import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { isSafe } from './csrf.js'
-import { RouteOff } from './errors.js'
+import { configurationError, CookieTaken, RouteOff } from './errors.js'
 import './fastify-types.js'
 import { routeSettingsFrom, settingsFrom, USUAL_ROUTE, type RouteSettings, type SecureSessionOptions, type Settings } from './options.js'
 import { createRegistration } from './registration.js'
@@ -13,6 +13,7 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
   const { name } = settings
   if (!fastify.hasDecorator('parseCookie')) await fastify.register(cookie)
   if (settings.development) warnOfDevelopment(fastify, settings)
+  claimCookie(fastify, settings)
   const routes = new Map<string, RouteSettings>()
   const registration = createRegistration(fastify, settings, options)
 
@@ -121,6 +122,13 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     if (session !== null) session.isDecided = session.hasFailed
     done()
   })
+}
+
+/** Two that share a cookie would each take what the other has sealed for their own. */
+function claimCookie (fastify: FastifyInstance, { cookie }: Settings): void {
+  const claim = Symbol.for(`fastkeep.secure-session.cookie.${cookie.name}`)
+  if (fastify.hasDecorator(claim)) throw configurationError(new CookieTaken(cookie.name))
+  fastify.decorate(claim, true)
 }
 
 /** Ends a hook when what may have to wait is done, and a last check passes. */

@@ -2,21 +2,24 @@ import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { configurationError, KeysMissing } from './errors.js'
 import { EndWatch } from './end-watch.js'
+import { engineOf } from './engine.js'
 import { SessionEvents } from './events.js'
 import { insecureTransportGuard } from './insecure-transport.js'
 import type { SessionMode } from './mode.js'
 import type { Settings } from './options.js'
-import { EndedSessions, type Revocation } from './sealed/ended-sessions.js'
+import { EndedAmongWorkers } from './sealed/ended-among-workers.js'
+import { EndedSessions, type End, type Revocation } from './sealed/ended-sessions.js'
 import { createKeyRing, deriveSubkey, type KeyRing } from './sealed/key-ring.js'
 import { readKeys, type KeySources } from './sealed/key-sources.js'
 import { SealedCookies } from './sealed/sealed-cookies.js'
-import { SealedSessions, type NotBefore } from './sealed/sealed-sessions.js'
+import { SealedSessions, type NotBefore, type SealedSessionsOptions } from './sealed/sealed-sessions.js'
 import { SessionCookie } from './session-cookie.js'
 import { Deadlines } from './stores/deadlines.js'
 import { guardedStore } from './stores/guarded-store.js'
 import { MemoryStore } from './stores/memory.js'
 import type { SessionStore } from './stores/store.js'
 import { StoredSessions } from './stores/stored-sessions.js'
+import { warnOnce } from './warn-once.js'
 
 /** One session of an application: all that its requests share. */
 export interface Registration {
@@ -27,6 +30,8 @@ export interface Registration {
   readonly cookie: SessionCookie
   readonly events: SessionEvents
   readonly watch: EndWatch
+  /** The ends of sealed sessions reach the other workers of the supervisor. */
+  readonly isEndShared: boolean
   readonly origins: ReadonlySet<string>
   /** Longest data of one session, in bytes. */
   readonly largestData: number
@@ -36,6 +41,10 @@ export interface Registration {
   readonly reloadKeys: () => void
   /** Whether the answer goes over plain HTTP, where browsers ignore a Secure cookie. */
   readonly refusesTransport: (request: FastifyRequest) => boolean
+}
+
+interface Ends extends Pick<SealedSessionsOptions, 'ended' | 'noteEnd'> {
+  readonly isShared: boolean
 }
 
 export function createRegistration (fastify: FastifyInstance, settings: Settings, sources: KeySources): Registration {
@@ -54,17 +63,17 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
   // Our own memory is neither down nor slow, and what it answers is ours; a class made from it may differ.
   const store = givenStore === undefined || givenStore.constructor === MemoryStore ? givenStore : guardedStore(givenStore, deadlines)
   const largestData = store === undefined ? cookie.longestValue : settings.maxSize
+  const ends = store === undefined ? endsIn(fastify, settings, cookie.name, id => watch.end(mode.handleOf(id), 'ended')) : undefined
   const mode: SessionMode = store === undefined
     ? new SealedSessions({
       ...settings,
+      ...ends as Ends,
       cookies,
-      ended: new EndedSessions(settings.maxEnded),
       revocation: settings.revocation && guardedRevocation(settings.revocation, deadlines),
       notBefore: settings.notBefore && guardedNotBefore(settings.notBefore, deadlines),
-      onForgotten: forgottenWarning(fastify),
     })
     : new StoredSessions({ ...settings, cookies, store, largestData })
-  const watch = new EndWatch(mode, settings.absoluteTimeout)
+  const watch = new EndWatch(mode, settings.absoluteTimeout, fastify.log)
 
   fastify.addHook('onClose', async () => {
     watch.close()
@@ -80,6 +89,7 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
     cookie,
     events: new SessionEvents(settings.name),
     watch,
+    isEndShared: ends?.isShared === true,
     origins: new Set(settings.csrf === false ? [] : settings.csrf.origins),
     largestData,
     csrfKeys () {
@@ -95,21 +105,12 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
       ring = createKeyRing(keys)
       cookies.use(ring)
       csrfKeys = undefined
+      watch.endUnder(keyId => ring.find(keyId) === undefined)
     },
     refusesTransport: insecureTransportGuard(cookie.name),
   }
-  reloadAtGraceful(fastify, registration)
+  engineOf(fastify)?.subscribe('graceful', () => registration.reloadKeys(), { priority: 20, name: `secure-session keys of ${cookie.name}` })
   return registration
-}
-
-/** The part of the engine that is used where there is one. */
-interface Engine {
-  subscribe (channel: 'graceful', listener: () => void, options: { priority: number, name: string }): unknown
-}
-
-function reloadAtGraceful (fastify: FastifyInstance, { reloadKeys, cookie }: Registration): void {
-  if (!fastify.hasDecorator('engine')) return
-  fastify.getDecorator<Engine>('engine').subscribe('graceful', () => reloadKeys(), { priority: 20, name: `secure-session keys of ${cookie.name}` })
 }
 
 function guardedRevocation (revocation: Revocation, deadlines: Deadlines): Revocation {
@@ -123,12 +124,37 @@ function guardedNotBefore (notBefore: NotBefore, deadlines: Deadlines): NotBefor
   return subject => deadlines.within(() => notBefore(subject))
 }
 
-function forgottenWarning (fastify: FastifyInstance): () => void {
-  let isWarned = false
-  return () => {
-    if (isWarned) return
-    isWarned = true
-    fastify.log.warn({ code: 'FST_KEEP_SECURE_SESSION_ENDED_LIST_FULL' },
-      'the list of ended sessions is full, so that the cookie of one that has ended may be accepted again until its limits: raise "maxEnded", or use a "revocation" or a store')
+/** The ends of sealed sessions in this process, and in the other workers of its supervisor where it has one. */
+function endsIn (fastify: FastifyInstance, { maxEnded }: Settings, cookieName: string, onEndElsewhere: (id: string) => void): Ends {
+  const ended = new EndedSessions(maxEnded)
+  const onForgotten = warnOnce(fastify.log, 'FST_KEEP_SECURE_SESSION_ENDED_LIST_FULL',
+    'the list of ended sessions is full, so that the cookie of one that has ended may be accepted again until its limits: raise "maxEnded", or use a "revocation" or a store')
+  const note = (id: string, end: End): void => {
+    if (!ended.end(id, end)) onForgotten()
+  }
+  const peers = engineOf(fastify)?.peers
+  if (peers === undefined) return { ended, noteEnd: note, isShared: false }
+
+  const workers = new EndedAmongWorkers({
+    peers,
+    topic: `secure-session/1:${cookieName}`,
+    ended,
+    onEnd (id, end) {
+      note(id, end)
+      onEndElsewhere(id)
+    },
+    onLoss: warnOnce(fastify.log, 'FST_KEEP_SECURE_SESSION_ENDS_NOT_SHARED',
+      'not all workers know of all ended sessions, so that a copied cookie of one may be accepted by them until its limits: they do not read what they are told'),
+  })
+  // Before this worker serves.
+  fastify.addHook('onReady', async () => { await workers.learn() })
+  fastify.addHook('onClose', async () => workers.close())
+  return {
+    ended,
+    isShared: true,
+    noteEnd (id, end) {
+      note(id, end)
+      workers.tell(id, end)
+    },
   }
 }

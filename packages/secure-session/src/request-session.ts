@@ -136,11 +136,15 @@ export class RequestSession implements SessionHost, SessionExtras {
     if (reading.isRenewed === true) events.publish('renewed', () => mode.handleOf(id), subject, this.#request)
   }
 
-  #send (reply: FastifyReply, plan: Plan, { cookie, origin, isDropped }: Commitment, now: number): void {
+  #send (reply: FastifyReply, plan: Plan, { cookie, origin, isDropped, displaced = [] }: Commitment, now: number): void {
     const former = this.#session.origin
-    const { settings, events } = this.#registration
+    const { settings, events, watch } = this.#registration
     if (isDropped === true) events.drop(this.#request)
     else if (cookie !== 'unchanged' || plan.kind === 'destroy') this.#tell(plan, former, origin)
+    for (const handle of displaced) {
+      events.publish('destroyed', () => handle, origin.record.subject, this.#request)
+      watch.end(handle, 'destroyed')
+    }
     if (plan.kind !== 'destroy') this.#session.settle(origin)
     if (cookie === 'unchanged' && this.#lines.length > 0) return
     const lines = this.#linesOf(cookie, now)
@@ -185,7 +189,7 @@ export class RequestSession implements SessionHost, SessionExtras {
     this.#session.assertChangeable()
     const data = this.#session.data()
     await change(data)
-    for (const key of new Set([...this.#session.keys(), ...Object.keys(data)])) this.#session.set(key, data[key])
+    for (const key of new Set([...this.#session.keys(), ...Object.keys(data)])) this.#session.set(key, Object.hasOwn(data, key) ? data[key] : undefined)
   }
 
   csrfToken (): string {
@@ -195,7 +199,7 @@ export class RequestSession implements SessionHost, SessionExtras {
   }
 
   onEnd (listener: (reason: SessionEndReason) => void): () => void {
-    return this.#registration.watch.add(this.#session.record, listener)
+    return this.#registration.watch.add(this.#session.record, this.#session.origin.keyId, listener)
   }
 
   assertLoginAllowed (): void {

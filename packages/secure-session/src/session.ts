@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { NameReserved } from './errors.js'
 import type { OpenedSession } from './opened-session.js'
 import type { SessionData } from './session-data.js'
@@ -93,19 +94,31 @@ export interface SessionExtras extends Pick<SessionMethods, 'csrfToken' | 'onEnd
 }
 
 /** The members of a session, and who has them. */
-const MEMBERS: ReadonlyMap<string | symbol, keyof Target> = new Map<keyof SessionMethods, keyof Target>([
+const MEMBERS: ReadonlyMap<string | symbol, 'session' | 'extras'> = new Map<keyof SessionMethods, 'session' | 'extras'>([
   ...(['id', 'isNew', 'isEmpty', 'subject', 'authenticatedAt', 'get', 'set', 'data', 'destroy', 'regenerate', 'login'] as const).map(name => [name, 'session'] as const),
   ...(['update', 'load', 'csrfToken', 'onEnd'] as const).map(name => [name, 'extras'] as const),
 ])
 
-interface Target {
+class Target {
   readonly session: OpenedSession
   readonly extras: SessionExtras
+
+  constructor (session: OpenedSession, extras: SessionExtras) {
+    this.session = session
+    this.extras = extras
+  }
+
+  /** console.log() takes what to show from behind the proxy, and calls it on the proxy. */
+  get [inspect.custom] (): () => unknown {
+    return () => this.session.isLoaded ? this.session.data() : 'not loaded'
+  }
 }
 
 const propertyAccess: ProxyHandler<Target> = {
   get (target, name) {
     const owner = MEMBERS.get(name)
+    // Whatever is awaited is asked for it, and a session that is not loaded yet would throw.
+    if (name === 'then' && !target.session.isLoaded) return undefined
     if (owner === undefined) return isFieldName(name) ? target.session.get(name) : Reflect.get(Object.prototype, name)
     const own: unknown = Reflect.get(target[owner], name)
     // Private members are found on the object only, not on the proxy around it.
@@ -134,7 +147,7 @@ const propertyAccess: ProxyHandler<Target> = {
 
 /** Gives the session of a request the form in which handlers see it. */
 export function sessionWithProperties (session: OpenedSession, extras: SessionExtras): Session {
-  return new Proxy<Target>({ session, extras }, propertyAccess) as unknown as Session
+  return new Proxy<Target>(new Target(session, extras), propertyAccess) as unknown as Session
 }
 
 function fieldName (name: string | symbol): string {

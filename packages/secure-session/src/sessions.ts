@@ -72,8 +72,10 @@ export function sessionsOf (registration: Registration, routes: ReadonlyMap<stri
     async destroyAll (subject) {
       const able = listing('sessions.destroyAll()')
       if (able.destroyAll === undefined || able.list === undefined) throw unable('end')
+      const handles = (await able.list(subject)).map(({ handle }) => handle)
       const count = await able.destroyAll(subject)
-      for (let index = 0; index < count; index++) events.publish('destroyed', () => '', subject)
+      // One may have begun, or ended, since they were listed.
+      for (let index = 0; index < count; index++) events.publish('destroyed', () => handles[index] ?? '', subject)
       watch.endAll(subject)
       return count
     },
@@ -83,7 +85,7 @@ export function sessionsOf (registration: Registration, routes: ReadonlyMap<stri
   }
 }
 
-function policyOf ({ settings, cookie, keyCount }: Registration): SessionPolicy {
+function policyOf ({ settings, cookie, keyCount, isEndShared }: Registration): SessionPolicy {
   const { name, store, idleTimeout, absoluteTimeout, renewAfter, maxPerSubject = 'any number', csrf } = settings
   return {
     name,
@@ -93,7 +95,7 @@ function policyOf ({ settings, cookie, keyCount }: Registration): SessionPolicy 
     absoluteTimeout,
     renewAfter,
     keys: keyCount(),
-    revocation: revocationOf(settings),
+    revocation: revocationOf(settings, isEndShared),
     concurrency: store === undefined
       ? 'of two answers that both write, the browser keeps the later one'
       : 'requests write only the fields that they changed; update() is atomic',
@@ -102,12 +104,13 @@ function policyOf ({ settings, cookie, keyCount }: Registration): SessionPolicy 
   }
 }
 
-function revocationOf ({ store, revocation, notBefore }: Settings): string {
+function revocationOf ({ store, revocation, notBefore }: Settings, isEndShared: boolean): string {
   if (store !== undefined) return 'in the store, for all who share it'
   const bySubject = notBefore === undefined ? '' : '; by subject through "notBefore"'
-  return (revocation === undefined
-    ? 'this process only: other processes, and this one after a restart, accept a copied cookie until its limits'
-    : 'for all who share the "revocation"') + bySubject
+  if (revocation !== undefined) return `for all who share the "revocation"${bySubject}`
+  return (isEndShared
+    ? 'the workers of this supervisor, also those that come later: after a restart of the supervisor, and on other machines, a copied cookie is accepted until its limits'
+    : 'this process only: other processes, and this one after a restart, accept a copied cookie until its limits') + bySubject
 }
 
 function useOf (settings: Settings, { isOff, isLazy } = USUAL_ROUTE): NonNullable<SessionPolicy['route']> {

@@ -40,3 +40,4 @@ type Options = SecureSessionPluginOptions | Array<SecureSessionPluginOptions & {
 
 export declare const fastifySecureSession: FastifyPluginCallback<Options>
 export default fastifySecureSession
+export { fastifySecureSession as 'module.exports' }

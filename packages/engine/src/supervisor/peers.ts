@@ -4,7 +4,8 @@ type PeerListener = (data: unknown) => void
 
 /**
  * The other workers of the same supervisor. What one sends all others get, in the order in which it was sent; at most
- * once: a worker that does not read, or that comes later, misses it.
+ * once: a worker that does not read, or that comes later, misses it. One that starts hears it before it serves, and one
+ * that drains until it ends.
  */
 export class Peers {
   readonly #offer: (message: PeerMessage) => boolean

@@ -181,7 +181,7 @@ export class WorkerProcess {
   }
 
   tell (message: PeerMessage): void {
-    if (this.#state === 'ready' || this.#state === 'retiring') this.#channel.offer(message)
+    if (this.#state !== 'ended') this.#channel.offer(message)
   }
 
   /** @param most connections that it may have before it leaves new ones to the others */

@@ -136,8 +136,9 @@ export class Workers {
     if (failed.length > 0) throw new Error(failed.map(({ worker: { slot, pid }, failure }) => `worker ${slot} (${pid}): ${failure}`).join('; '))
   }
 
+  /** Also to those that start, which have something to learn, and to those that drain, which still answer. */
   tell (message: PeerMessage, from: WorkerProcess): void {
-    for (const worker of this.#present) if (worker !== from) worker.tell(message)
+    for (const worker of [...this.#present, ...this.#retired]) if (worker !== from) worker.tell(message)
   }
 
   /**

@@ -34,6 +34,14 @@ export class EndedSessions {
 
   get size (): number { return this.#ends.size }
 
+  /** All ends that still count, each with `from` and `until`. */
+  entries (): Array<[id: string, from: number, until: number]> {
+    const now = currentSecond()
+    const entries: Array<[string, number, number]> = []
+    for (const [id, { from, until }] of this.#ends) if (until > now) entries.push([id, from, until])
+    return entries
+  }
+
   /** Whether cookies of the session are refused. */
   isEnded (id: string, now: number): boolean {
     const end = this.#ends.get(id)

@@ -31,7 +31,7 @@ export interface SealContext {
 export type SealRefusal = 'malformed' | 'unknown-version' | 'unknown-key' | 'day-in-future' | 'expired' | 'tampered'
 
 export type Unsealed =
-  | { readonly text: string, /** Sealed with a key that is no longer the first. */ readonly isKeyRetired: boolean }
+  | { readonly text: string, readonly keyId: Buffer, /** Sealed with a key that is no longer the first. */ readonly isKeyRetired: boolean }
   | { readonly refused: SealRefusal }
 
 /** Seals a text with AES-256-GCM and a random nonce, under the first key's sub-key for the day of `now` (s). */
@@ -95,7 +95,7 @@ export function open (context: SealContext, value: string, now: number): Unseale
   if ((day + 1) * SECONDS_OF_A_DAY + longestAge <= now) return { refused: 'expired' }
 
   const text = decrypt(ring.subkey(key, { cookieName, purpose, day }), bytes, authenticated(header, context))
-  return text === undefined ? { refused: 'tampered' } : { text, isKeyRetired: key !== ring.sealing }
+  return text === undefined ? { refused: 'tampered' } : { text, keyId: key.id, isKeyRetired: key !== ring.sealing }
 }
 
 // Twelve bytes cost nearly as much as some thousand, so they are drawn in bulk. None is used twice.

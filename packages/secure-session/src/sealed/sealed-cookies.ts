@@ -18,6 +18,8 @@ export interface SealedContent {
 export interface OpenedCookie extends SealedContent {
   /** Sealed with a key that is no longer the first. */
   readonly isKeyRetired: boolean
+  /** Of the key that it was sealed with. */
+  readonly keyId: Buffer
 }
 
 export interface SealedCookiesOptions extends Lifetimes {
@@ -65,7 +67,7 @@ export class SealedCookies {
     if (isInFuture(record, now)) return { refused: 'time-in-future' }
     const passed = passedLimit(record, this.#lifetimes, now)
     if (passed !== undefined) return { refused: passed }
-    const cookie: OpenedCookie = Object.freeze({ ...content, isKeyRetired: opened.isKeyRetired })
+    const cookie: OpenedCookie = Object.freeze({ ...content, isKeyRetired: opened.isKeyRetired, keyId: opened.keyId })
     this.#cache.set(value, cookie, expiryOf(record, this.#lifetimes))
     return cookie
   }

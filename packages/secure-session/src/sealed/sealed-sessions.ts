@@ -5,7 +5,7 @@ import type { SessionOrigin } from '../opened-session.js'
 import type { Plan } from '../plan.js'
 import type { SessionRecord } from '../session-record.js'
 import { storedId } from '../stored-id.js'
-import type { EndedSessions, Revocation } from './ended-sessions.js'
+import type { End, EndedSessions, Revocation } from './ended-sessions.js'
 import type { OpenedCookie, SealedCookies } from './sealed-cookies.js'
 
 /** Since when (s since 1970) a subject's sessions are accepted; `undefined` for all. */
@@ -16,8 +16,8 @@ export interface SealedSessionsOptions extends Lifetimes {
   readonly ended: EndedSessions
   readonly revocation: Revocation | undefined
   readonly notBefore: NotBefore | undefined
-  /** Told when the list of ended sessions was full, so that a cookie may be accepted again. */
-  readonly onForgotten: () => void
+  /** Notes the end of a session, here and wherever else it is to be known. */
+  readonly noteEnd: (id: string, end: End) => void
 }
 
 /** Sessions that live in the cookie alone, sealed. */
@@ -84,8 +84,8 @@ export class SealedSessions implements SessionMode {
   }
 
   #originOf (cookie: OpenedCookie, now: number): SessionOrigin {
-    const { record, data, sealedAt, isKeyRetired } = cookie
-    return { record, data, sealedAt, isNew: false, isRenewalDue: isKeyRetired || isRenewalDue(record, this.#options, now) }
+    const { record, data, sealedAt, isKeyRetired, keyId } = cookie
+    return { record, data, sealedAt, keyId, isNew: false, isRenewalDue: isKeyRetired || isRenewalDue(record, this.#options, now) }
   }
 
   #sealed (record: SessionRecord, data: string, origin: SessionOrigin, now: number): Commitment {
@@ -100,13 +100,13 @@ export class SealedSessions implements SessionMode {
 
   #ended (origin: SessionOrigin, now: number, commitment: Commitment, grace = 0): Commitment | Promise<Commitment> {
     if (origin.isNew) return commitment
-    const { ended, revocation, onForgotten, ...lifetimes } = this.#options
+    const { revocation, noteEnd, ...lifetimes } = this.#options
     const { id } = origin.record
     // Another request may just have renewed it.
     const until = expiryOf({ createdAt: origin.record.createdAt, renewedAt: now }, lifetimes)
     const end = { from: now + grace, until }
-    if (!ended.end(id, end)) onForgotten()
+    noteEnd(id, end)
     const told = revocation?.end(storedId(id), end)
-    return told === undefined ? commitment : told.then(() => commitment)
+    return told instanceof Promise ? told.then(() => commitment) : commitment
   }
 }

@@ -23,28 +23,35 @@ export class Deadlines {
     this.#timeout = timeout
   }
 
-  /** @param isRight whether an answer has the right shape; else it counts as failed */
-  within<Result> (ask: () => Result | Promise<Result>, isRight: (result: Result) => boolean = () => true): Promise<Result> {
+  /**
+   * @param isRight whether an answer has the right shape; else it counts as failed
+   * @returns at once what is answered at once, and throws then what else would reject
+   */
+  within<Result> (ask: () => Result | Promise<Result>, isRight: (result: Result) => boolean = () => true): Result | Promise<Result> {
+    let answer: Result | Promise<Result>
+    try {
+      answer = ask()
+    } catch (error) {
+      throw asUnavailable(error)
+    }
+    if (isPromise(answer)) return this.#inTime(answer, isRight)
+    if (!isRight(answer)) throw garbage()
+    return answer
+  }
+
+  #inTime<Result> (answer: PromiseLike<Result>, isRight: (result: Result) => boolean): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown): void => {
-        this.#pending.delete(pending)
-        reject(asUnavailable(error))
-      }
-      const take = (result: Result): void => {
-        this.#pending.delete(pending)
-        if (isRight(result)) resolve(result)
-        else reject(garbage())
-      }
       const pending: Pending = { until: performance.now() + this.#timeout, expire: () => reject(new StoreUnavailable(`no answer within ${this.#timeout} ms`)) }
       this.#pending.add(pending)
       this.#timer ??= setInterval(() => this.#look(), TICK).unref()
-      try {
-        const answer = ask()
-        if (answer instanceof Promise) answer.then(take).catch(fail)
-        else take(answer)
-      } catch (error) {
-        fail(error)
-      }
+      Promise.resolve(answer).then(result => {
+        this.#pending.delete(pending)
+        if (isRight(result)) resolve(result)
+        else reject(garbage())
+      }).catch((error: unknown) => {
+        this.#pending.delete(pending)
+        reject(asUnavailable(error))
+      })
     })
   }
 
@@ -62,12 +69,17 @@ export class Deadlines {
   }
 }
 
+/** Also one of a library of its own. */
+function isPromise<Result> (answer: Result | PromiseLike<Result>): answer is PromiseLike<Result> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
+}
+
 /** An answer was none that a store of sessions gives. */
 export function garbage (): Error {
   return new StoreUnavailable('its answer has a shape that no store of sessions gives')
 }
 
-function asUnavailable (error: unknown): unknown {
+function asUnavailable (error: unknown): Error {
   // What we say ourselves, such as that a store is full, stays as it is.
   if (isFastkeepError(error)) return error
   // What the store says can name hosts and users: it goes to the log with the cause, not to whoever sent the request.

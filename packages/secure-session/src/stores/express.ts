@@ -15,6 +15,9 @@ export interface ExpressStoreLike {
   all? (done: Done): void
 }
 
+/** How long (ms) an answer is waited for: the next request of the session waits for its turn. */
+const LONGEST_SILENCE = 10_000
+
 /** How a session stands in a store of express-session, which goes by `cookie.expires`. */
 interface Kept {
   readonly cookie: { readonly expires: string, readonly originalMaxAge: number }
@@ -130,7 +133,9 @@ export class ExpressStore implements SessionStore {
 
   #ask<Value> (question: (done: Done) => void): Promise<Value> {
     return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer within ${LONGEST_SILENCE} ms`)), LONGEST_SILENCE).unref()
       question((error, value) => {
+        clearTimeout(timer)
         if (error === undefined || error === null) resolve(value as Value)
         else reject(error instanceof Error ? error : new Error(String(error)))
       })

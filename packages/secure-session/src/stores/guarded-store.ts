@@ -7,10 +7,10 @@ import type { SessionStore, StoredSession } from './store.js'
  * never "there is no session" because the store is down, slow or answers garbage.
  */
 export function guardedStore (store: SessionStore, deadlines: Deadlines): SessionStore {
-  const guard = <Result>(ask: () => Promise<Result>, isRight: (result: Result) => boolean): Promise<Result> => deadlines.within(ask, isRight)
+  const guard = async <Result>(ask: () => Promise<Result>, isRight: (result: Result) => boolean): Promise<Result> => await deadlines.within(ask, isRight)
   const { destroyAll, list } = store
   return {
-    read: (...args) => guard(() => store.read(...args), isSessionOrNone),
+    read: (...args) => deadlines.within(() => store.read(...args), isSessionOrNone),
     create: (...args) => guard(() => store.create(...args), () => true),
     patch: (...args) => guard(() => store.patch(...args), oneOf('done', 'missing', 'conflict')),
     rename: (...args) => guard(() => store.rename(...args), oneOf('done', 'missing', 'moved')),

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { optionChecker, string } from '@fastkeep/options'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { configurationError, StoreUnusable } from '../errors.js'
 import { currentSecond, type Moment } from '../lifetimes.js'
 import type { End, Revocation } from '../sealed/ended-sessions.js'
 import { fromText, toText } from '../session-text.js'
@@ -35,17 +36,19 @@ export class LmdbStore implements SessionStore {
   readonly #table: LmdbTable
   readonly #ends: Database<string, string>
   readonly #sweeper: NodeJS.Timeout
-  #sweptTo: string | undefined
+  readonly #sessionsInTurn: Parts
+  readonly #endsInTurn: Parts
   #isClosed = false
 
   constructor (options: LmdbStoreOptions) {
     checkOptions(options, rules)
-    mkdirSync(options.path, { recursive: true, mode: 0o700 })
-    this.#root = open<string, string>({ path: join(options.path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+    this.#root = opened(options.path)
     // A process that was killed leaves its place among the readers taken, and old pages with it.
     this.#root.readerCheck()
     this.#table = new LmdbTable(this.#root)
     this.#ends = this.#root.openDB<string, string>({ name: 'ends', encoding: 'string' })
+    this.#sessionsInTurn = new Parts((start, limit) => this.#table.keysFrom(start, limit))
+    this.#endsInTurn = new Parts((start, limit) => [...this.#ends.getKeys({ start, limit })])
     this.#sweeper = setInterval(() => { this.#sweep().catch(() => {}) }, SWEEP_INTERVAL).unref()
   }
 
@@ -65,11 +68,9 @@ export class LmdbStore implements SessionStore {
     }
   }
 
-  async read (id: string, moment: Moment): Promise<StoredSession | undefined> {
+  read (id: string, moment: Moment): StoredSession | undefined | Promise<StoredSession | undefined> {
     const { entry, isDue } = readFrom(this.#table, id, moment)
-    if (!isDue) return entry
-    const renewed = await this.#root.transaction(() => touchIn(this.#table, id, moment))
-    return renewed && { ...renewed, isRenewed: true }
+    return isDue ? this.#renew(id, moment) : entry
   }
 
   async create (id: string, session: StoredSession, moment: Moment): Promise<void> {
@@ -107,18 +108,50 @@ export class LmdbStore implements SessionStore {
     await this.#root.close()
   }
 
+  async #renew (id: string, moment: Moment): Promise<StoredSession | undefined> {
+    const renewed = await this.#root.transaction(() => touchIn(this.#table, id, moment))
+    return renewed && { ...renewed, isRenewed: true }
+  }
+
   /** A part at a time, so that no request waits for it. */
   async #sweep (): Promise<void> {
     const now = currentSecond()
-    const keys = this.#table.keysFrom(this.#sweptTo, SWEEP_SIZE)
-    this.#sweptTo = keys.length < SWEEP_SIZE ? undefined : keys.at(-1)
-    const expired = keys.filter(id => (this.#table.get(id)?.expiresAt ?? Infinity) <= now)
-    const ended = this.#sweptTo === undefined ? [...this.#ends.getRange()].filter(({ value }) => (timesIn(value)[1] ?? 0) <= now) : []
+    const expired = this.#sessionsInTurn.next().filter(id => (this.#table.get(id)?.expiresAt ?? Infinity) <= now)
+    const ended = this.#endsInTurn.next().filter(id => this.#untilOf(id) <= now)
     if (expired.length + ended.length === 0) return
     await this.#root.transaction(() => {
       for (const id of expired) this.#table.deleteExpired(id, now)
-      for (const { key } of ended) this.#ends.removeSync(key)
+      for (const id of ended) if (this.#untilOf(id) <= now) this.#ends.removeSync(id)
     })
+  }
+
+  #untilOf (id: string): number {
+    return timesIn(this.#ends.get(id))[1] ?? Infinity
+  }
+}
+
+/** The keys of a database, a part at a time, round and round. */
+class Parts {
+  readonly #keysFrom: (start: string | undefined, limit: number) => string[]
+  #last: string | undefined
+
+  constructor (keysFrom: (start: string | undefined, limit: number) => string[]) {
+    this.#keysFrom = keysFrom
+  }
+
+  next (): string[] {
+    const keys = this.#keysFrom(this.#last, SWEEP_SIZE)
+    this.#last = keys.length < SWEEP_SIZE ? undefined : keys.at(-1)
+    return keys
+  }
+}
+
+function opened (path: string): RootDatabase<string, string> {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    return open<string, string>({ path: join(path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+  } catch (error) {
+    throw configurationError(new StoreUnusable(`LmdbStore: cannot open a database in "${path}" (${(error as Error).message}). It must be a directory on a local disk that this user may write to`, { cause: error as Error }))
   }
 }
 

@@ -35,7 +35,8 @@ export class MemoryStore implements SessionStore {
   /** How many it holds, expired ones included that were not swept yet. */
   get size (): number { return this.#table.size }
 
-  async read (id: string, moment: Moment): Promise<StoredSession | undefined> {
+  /** Answers at once; one made from this class may not. */
+  read (id: string, moment: Moment): StoredSession | undefined | Promise<StoredSession | undefined> {
     const { entry, isDue } = readFrom(this.#table, id, moment)
     return isDue ? { ...touchIn(this.#table, id, moment) as Entry, isRenewed: true } : entry
   }
@@ -79,7 +80,7 @@ export class MemoryStore implements SessionStore {
   #makeRoom (now: number): void {
     if (this.#table.size < this.#maxSessions) return
     // To look at all of them takes long: at most once a second, however many want in.
-    if (this.#fullSince !== now) this.#table.dropExpired(now, Infinity)
+    if (this.#fullSince !== now) this.#table.dropAllExpired(now)
     this.#fullSince = now
     if (this.#table.size >= this.#maxSessions) throw new StoreFull(this.#maxSessions)
   }
@@ -134,6 +135,11 @@ class MemoryTable implements SessionTable {
       }
       if (now >= value[1].expiresAt) this.delete(value[0], value[1])
     }
+  }
+
+  dropAllExpired (now: number): void {
+    this.#round = undefined
+    this.dropExpired(now, Infinity)
   }
 
   clear (): void {

@@ -28,7 +28,7 @@ const rules = { client, prefix: string('a string of 1 to 100 characters', /^[^]{
  * @example
  * import { Redis } from 'ioredis'
  * import { RedisStore } from '@fastkeep/secure-session/redis'
- * const client = new Redis({ enableOfflineQueue: false, retryStrategy: () => 200 })
+ * const client = new Redis({ enableOfflineQueue: false, enableAutoPipelining: true, retryStrategy: () => 200 })
  * await app.register(secureSession, { keyFile, store: new RedisStore({ client }) })
  */
 export class RedisStore implements SessionStore {

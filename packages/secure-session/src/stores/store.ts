@@ -48,8 +48,9 @@ export interface SessionStore {
   /**
    * The session, or `undefined` if there is none. Renews it (`renewedAt = now`) if that is due by `renewAfter`.
    * Under an id in its grace: the session as it was then, not renewed, with `movedTo`; nothing once that one has ended.
+   * May answer at once, where the sessions are in this process.
    */
-  read (id: string, moment: Moment): Promise<StoredSession | undefined>
+  read (id: string, moment: Moment): StoredSession | undefined | Promise<StoredSession | undefined>
   /** Keeps a new session under an id that never was. */
   create (id: string, session: StoredSession, moment: Moment): Promise<void>
   /**

@@ -5,7 +5,7 @@ import { currentSecond, GRACE, passedLimit, type Lifetimes, type Moment } from '
 import type { Commitment, Reading, SessionMode } from '../mode.js'
 import type { OpenedSession, SessionOrigin } from '../opened-session.js'
 import type { Plan } from '../plan.js'
-import type { SealedCookies } from '../sealed/sealed-cookies.js'
+import type { OpenedCookie, SealedCookies } from '../sealed/sealed-cookies.js'
 import type { SessionRecord } from '../session-record.js'
 import { objectFrom } from '../session-text.js'
 import { storedId } from '../stored-id.js'
@@ -26,7 +26,8 @@ export interface StoredSessionsOptions extends Lifetimes {
 /** Sessions that live in a store; the cookie holds the sealed id, so that a forged one never reaches the store. */
 export class StoredSessions implements SessionMode {
   readonly #options: StoredSessionsOptions
-  readonly #updates = inTurn()
+  // Of one that waits for itself, one update() within another, the inner goes on, and the outer ends with a conflict.
+  readonly #updates = inTurn(UPDATE_DEADLINE)
 
   constructor (options: StoredSessionsOptions) {
     this.#options = options
@@ -35,15 +36,16 @@ export class StoredSessions implements SessionMode {
   read (value: string, now: number): Reading | Promise<Reading> {
     const cookie = this.#options.cookies.open(value, now)
     if ('refused' in cookie) return cookie
-    const { id } = cookie.record
-    return this.#options.store.read(storedId(id), this.#moment(now)).then(stored => {
-      if (stored === undefined) return { refused: 'unknown-session' }
-      const parsed = objectFrom(stored.data)
-      if (parsed === undefined) throw garbage()
-      const passed = passedLimit(stored, this.#options, now)
-      if (passed !== undefined) return { refused: passed }
-      return { ...originOf(id, stored, cookie.isKeyRetired), parsed }
-    })
+    const stored = this.#options.store.read(storedId(cookie.record.id), this.#moment(now))
+    return stored instanceof Promise ? stored.then(found => this.#readingOf(cookie, found, now)) : this.#readingOf(cookie, stored, now)
+  }
+
+  #readingOf (cookie: OpenedCookie, stored: StoredSession | undefined, now: number): Reading {
+    if (stored === undefined) return { refused: 'unknown-session' }
+    const parsed = objectFrom(stored.data)
+    if (parsed === undefined) throw garbage()
+    const passed = passedLimit(stored, this.#options, now)
+    return passed === undefined ? originOf(cookie, stored, parsed) : { refused: passed }
   }
 
   async commit (plan: Plan, origin: SessionOrigin, now: number): Promise<Commitment> {
@@ -60,14 +62,14 @@ export class StoredSessions implements SessionMode {
         const record = { ...plan.record, createdAt: now, renewedAt: now }
         const data = this.#fitting(plan.data())
         await store.create(storedId(record.id), { ...record, version: 1, data }, moment)
-        await this.#endOldest(record)
-        return { cookie: this.#cookie(record, now), origin: { record, data, isNew: false } }
+        const displaced = await this.#endOldest(record)
+        return { cookie: this.#cookie(record, now), origin: { record, data, isNew: false }, displaced }
       }
       case 'patch': {
         const data = this.#fitting(plan.data())
         const isDropped = await store.patch(key, plan.fields, moment) === 'missing'
         const record = { ...plan.record, renewedAt: now }
-        return { cookie: origin.isRenewalDue === true ? this.#cookie(record, now) : 'unchanged', origin: { record, data, isNew: false, movedTo: origin.movedTo }, isDropped }
+        return { cookie: origin.isRenewalDue === true && !isDropped ? this.#cookie(record, now) : 'unchanged', origin: { record, data, isNew: false, movedTo: origin.movedTo }, isDropped }
       }
       case 'rename': return await this.#rename(plan, origin, moment)
     }
@@ -130,8 +132,8 @@ export class StoredSessions implements SessionMode {
       await store.create(storedId(record.id), { ...record, version: 1, data: plan.data() }, moment)
     }
     if (outcome === 'done' || isLogin) {
-      await this.#endOldest(record)
-      return { cookie: this.#cookie(record, moment.now), origin: { record, data: plan.data(), isNew: false } }
+      const displaced = await this.#endOldest(record)
+      return { cookie: this.#cookie(record, moment.now), origin: { record, data: plan.data(), isNew: false }, displaced }
     }
     // Another request has given the session its next id, and its answer has the cookie.
     const isDropped = outcome === 'missing' || await store.patch(key, fields, moment) === 'missing'
@@ -161,13 +163,17 @@ export class StoredSessions implements SessionMode {
     return { value: this.#options.cookies.seal({ record: { id, createdAt, renewedAt: createdAt }, sealedAt: now * 1000, data: '{}' }, now), record }
   }
 
-  /** Ends the sessions of the subject that are over the number, the one renewed longest ago first. Never the one that has just logged in. */
-  async #endOldest ({ id, subject }: SessionRecord): Promise<void> {
+  /**
+   * Ends the sessions of the subject that are over the number, the one renewed longest ago first. Never the one that has just logged in.
+   * @returns the handles of those that it ended
+   */
+  async #endOldest ({ id, subject }: SessionRecord): Promise<string[]> {
     const { store, maxPerSubject } = this.#options
-    if (subject === undefined || maxPerSubject === undefined) return
+    if (subject === undefined || maxPerSubject === undefined) return []
     const others = (await store.list?.(subject) ?? []).filter(({ handle }) => handle !== storedId(id))
     const surplus = others.toSorted((a, b) => b.renewedAt - a.renewedAt || b.createdAt - a.createdAt).slice(maxPerSubject - 1)
-    for (const { handle } of surplus) await store.destroy(handle)
+    const ended = await Promise.all(surplus.map(async ({ handle }) => await store.destroy(handle) ? [handle] : []))
+    return ended.flat()
   }
 
   #moment (now: number): Moment {
@@ -176,11 +182,11 @@ export class StoredSessions implements SessionMode {
   }
 }
 
-function originOf (id: string, stored: StoredSession, isKeyRetired: boolean): SessionOrigin {
+function originOf ({ record: { id }, isKeyRetired, keyId }: OpenedCookie, stored: StoredSession, parsed: Record<string, unknown>): SessionOrigin {
   const { createdAt, renewedAt, subject, authenticatedAt, data, movedTo, isRenewed } = stored
   // The next id's own answer brings the next cookie.
   const isRenewalDue = isKeyRetired && movedTo === undefined
-  return { record: { id, createdAt, renewedAt, subject, authenticatedAt }, data, isNew: false, isRenewalDue, isRenewed, movedTo }
+  return { record: { id, createdAt, renewedAt, subject, authenticatedAt }, data, parsed, isNew: false, isRenewalDue, isRenewed, movedTo, keyId }
 }
 
 function withChanges (data: Record<string, unknown>, changes: FieldChanges): Record<string, unknown> {
@@ -196,7 +202,8 @@ function withChanges (data: Record<string, unknown>, changes: FieldChanges): Rec
 function differences (text: string, data: Record<string, unknown>): FieldChanges {
   const before = JSON.parse(text) as Record<string, unknown>
   const changes: Record<string, string | undefined> = {}
-  for (const field of Object.keys(before)) if (data[field] === undefined) changes[field] = undefined
+  // By its own: an object inherits names such as "constructor".
+  for (const field of Object.keys(before)) if (!Object.hasOwn(data, field) || data[field] === undefined) changes[field] = undefined
   for (const [field, value] of Object.entries(data)) {
     if (value === undefined) continue
     const now = JSON.stringify(value)
