@@ -7,6 +7,9 @@ import { format, type Address, type TcpAddress, type UnixAddress } from './addre
 import { bindTcp, bindUnix } from './bind.js'
 import { ownerOf } from './port-owner.js'
 
+/** Bytes: what the systems take, 104 or 108, less the end of the string and what makes the name a temporary one. */
+const LONGEST_PATH = 97
+
 /**
  * A socket that is bound and does not accept yet: the system refuses connections to it until {@link Listener.listen}.
  * Binding may need privileges, listening never does; it can still fail if another process was quicker to listen on the
@@ -61,11 +64,19 @@ export class Listener {
    */
   static async #bindUnix (address: UnixAddress): Promise<Listener> {
     const { path, mode = 0o600 } = address
+    // The system would cut off the rest of the name without a word.
+    if (Buffer.byteLength(path) > LONGEST_PATH) throw new AddressRefused(format(address), `the path is longer than ${LONGEST_PATH} bytes; choose a shorter one`)
     await assertFree(path)
     const temporary = `${path}.${process.pid}`
     const { listenable, fd, close } = bindUnix(temporary)
-    chmodSync(temporary, mode)
-    renameSync(temporary, path)
+    try {
+      chmodSync(temporary, mode)
+      renameSync(temporary, path)
+    } catch (error) {
+      close()
+      rmSync(temporary, { force: true })
+      throw error
+    }
     return new Listener(address, fd, listenable, close, removal(path))
   }
 
@@ -85,7 +96,8 @@ export class Listener {
     try {
       await listening
     } catch (error) {
-      throw this.#address === undefined ? error : addressError(this.#address, error as NodeJS.ErrnoException)
+      if (this.#address === undefined) throw new AddressRefused(path, (error as Error).message, { cause: error })
+      throw addressError(this.#address, error as NodeJS.ErrnoException)
     }
     this.#close = nothing
     this.#address ??= addressOf(server)
