@@ -1,12 +1,17 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
+import https from 'node:https'
 import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { test } from 'tap'
 import engine, { type Engine } from '@fastkeep/engine'
+import { createDevelopmentCertificate } from '@fastkeep/tls-context'
 import { appWith, DRAIN, get, portOf } from './app-with.js'
 
 test('close drains: idle connections stay usable for the idle window, no answer is a 503, each says close', async t => {
@@ -33,6 +38,32 @@ test('an idle connection is closed after the idle window', async t => {
   await get(url, agent)
   await app.close()
   await socketClosed
+})
+
+test('a TLS handshake that never ends does not hold the drain, and a connection that came through it stays usable', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'fastkeep-drain-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  await createDevelopmentCertificate({ directory: folder })
+  const [key, cert] = ['key.pem', 'cert.pem'].map(file => readFileSync(join(folder, file), 'utf8'))
+  const app = Fastify({ https: { key, cert } })
+  await app.register(engine, { signals: false, drain: { idleWindow: 500, deadline: 60_000 } })
+  app.get('/', async () => 'hello')
+  const url = new URL(await app.listen({ port: 0 }))
+  const stuck = net.connect(Number(url.port), url.hostname)
+  await once(stuck, 'connect')
+  stuck.on('error', () => {}).write(Buffer.from([0x16]))
+  const agent = new https.Agent({ keepAlive: true, rejectUnauthorized: false })
+  t.teardown(() => agent.destroy())
+  const ask = async (): Promise<number | undefined> => {
+    const [response] = await once(https.get(url, { agent }), 'response') as [http.IncomingMessage]
+    await once(response.resume(), 'end')
+    return response.statusCode
+  }
+  t.equal(await ask(), 200)
+  const closed = app.close()
+  t.equal(await ask(), 200)
+  await closed
+  if (!stuck.closed) await once(stuck, 'close')
 })
 
 test('of pipelined requests that come while draining all are answered, and only the last says close', async t => {
