@@ -19,9 +19,11 @@ export async function nodeOf (version: number): Promise<string> {
   return stdout.trim()
 }
 
-/** Runs a file of tests on another version of Node. */
-export async function passesOn (t: Test, node: string, file: string): Promise<void> {
-  const child = new Child(t, node, ['--import=tsx', file], { env: { ...plainEnvironment(), TAP_TIMEOUT: '170' } })
+/** Runs a file of tests on another version of Node, or those of them whose name matches. */
+export async function passesOn (t: Test, node: string, file: string, tests?: RegExp): Promise<void> {
+  const child = new Child(t, node, ['--import=tsx', file], {
+    env: { ...plainEnvironment(), TAP_TIMEOUT: '170', ...tests !== undefined && { TAP_GREP: String(tests) } },
+  })
   const { code } = await child.ended
   const failed = child.output.split('\n').filter(line => /^ *not ok/.test(line)).join('\n')
   t.equal(code, 0, `${file}\n${failed}`)

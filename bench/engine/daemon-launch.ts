@@ -4,7 +4,7 @@ import { interleave } from './rounds.js'
 
 const PROGRAMS = {
   'daemon-service': 'daemon launch to exit, plugin option `daemon`',
-  'early-daemon-service': 'daemon launch to exit, launchDaemon() first',
+  'early-daemon-service': 'daemon launch to exit, `@fastkeep/engine/daemon` first',
 }
 
 /** How long an operator waits for a daemon, against the same program in the foreground until it is ready. */

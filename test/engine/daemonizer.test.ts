@@ -237,6 +237,15 @@ test('a bus that stops and starts again, and another call of launchDaemon(), sta
   t.equal((await witness.facts()).pid, pid)
 })
 
+test('the launch alone, before the rest of the program is loaded, is that of the whole package', { skip }, async t => {
+  const witness = await Witness.call(t)
+  const launcher = runNode(t, new URL('fixtures/early-daemon.js', import.meta.url), { WITNESS: String(witness.port) })
+  const { pid, execArgv } = await witness.facts(launcher)
+  t.same(await launcher.ended, { code: 0, signal: null })
+  t.equal(launcher.output, `loading the rest\na warning\n${pid}\n`, 'only the daemon loads the rest, told by its standard error')
+  t.same(execArgv, [])
+})
+
 test('a stray variable does not make a process believe that it is the daemon', { skip }, async t => {
   const witness = await Witness.call(t)
   const note = JSON.stringify({ channel: 0, environment: {} })

@@ -2,12 +2,33 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { nodeOf, passesOn, presentNode } from '../on-node.ts'
 
-const FILES = ['bus', 'server', 'process', 'sockets', 'restart', 'health', 'systemd-notifier', 'loop-watch'].map(name => fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)))
+/** What depends on Node itself: whole files, or the tests of them that tell most. */
+const FILES: Readonly<Record<string, RegExp | undefined>> = {
+  bus: undefined,
+  server: undefined,
+  drain: undefined,
+  process: undefined,
+  'exit-code': undefined,
+  sockets: undefined,
+  restart: undefined,
+  health: undefined,
+  'systemd-notifier': undefined,
+  'loop-watch': undefined,
+  'signal-handler': undefined,
+  'log-destination': /no service down|uncaught/,
+  daemonizer: /exits with 0 and prints|in the body of its main module|sockets or threads|survives the end of the terminal/,
+  'pid-file': /second instance|after kill -9|dropped its privileges/,
+  'supervisor-balance': undefined,
+  supervisor: /event loop is blocked|when the supervisor is killed, its|somebody ends by a signal/,
+  'drop-privileges': /asked from before the bind|drop that is not complete/,
+  'crash-policy': /request that is under way is answered/,
+  autoreloader: /which the process has loaded|loaded while the service runs|by default the process is replaced/,
+}
 
 /** Runs what depends on Node itself on another version than the present one. */
 export function testOnNode (version: number): void {
-  test(`the bus, processes, the server, its sockets, restarts and systemd on Node ${version}`, { skip: version === presentNode && 'all tests run on it' }, async t => {
+  test(`the engine on Node ${version}`, { skip: version === presentNode && 'all tests run on it' }, async t => {
     const node = await nodeOf(version)
-    for (const file of FILES) await passesOn(t, node, file)
+    for (const [name, tests] of Object.entries(FILES)) await passesOn(t, node, fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)), tests)
   })
 }

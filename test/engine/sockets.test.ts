@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { lstatSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -119,6 +119,14 @@ test('a socket that another process has put in place of ours is not removed', as
   t.ok(lstatSync(path).isSocket())
 })
 
+test('a path that the system would cut off is refused, and nothing is made', async t => {
+  const folder = scratch(t)
+  const path = join(folder, 'x'.repeat(100))
+  const app = await appOn(t, { path })
+  await t.rejects(app.engine.start(), { cause: { code: 'FST_KEEP_ENGINE_ADDRESS_REFUSED' }, message: /the path is longer than 97 bytes/ })
+  t.same(readdirSync(folder), [])
+})
+
 test('path beside port or host is refused', async t => {
   await t.rejects(async () => { await Fastify().register(engine, { path: '/tmp/x.sock', port: 80 }) }, { code: 'FST_KEEP_ENGINE_CONFIG_CONTRADICTION' })
 })
@@ -174,6 +182,8 @@ test('malformed socket activation ends the start with code 78 and says what is w
   for (const [env, message] of [
     [{ LISTEN_FDS: 'many' }, /LISTEN_FDS must be a number of descriptors, it is "many"/],
     [{ LISTEN_FDNAMES: 'http:admin' }, /LISTEN_FDS passes 1 descriptors, LISTEN_FDNAMES names 2/],
+    // What comes after the one that was passed is Node's own, whose end would be that of the event loop.
+    [{ LISTEN_FDS: '9' }, /LISTEN_FDS passes 9 descriptors, and \d+ is no socket/],
   ] as const) {
     const child = activated(t, [await listening(t, 0, '127.0.0.1')], env)
     t.same(await child.ended, { code: 78, signal: null }, String(message))

@@ -1,5 +1,4 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
-import { createRequire } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { State } from './bus/states.js'
 import type { Engine } from './engine.js'
@@ -55,7 +54,7 @@ export function addEngineStatus (engine: Engine): void {
     state: () => engine.state,
     pid: () => process.pid,
     uptime: () => Math.round(process.uptime() * 1_000),
-    version: () => (createRequire(import.meta.url)('../package.json') as { version: string }).version,
+    version: () => (process.getBuiltinModule('node:module').createRequire(import.meta.url)('../package.json') as { version: string }).version,
     node: () => process.version,
     urls: () => engine.supervisor === undefined ? engine.server.urls : engine.server.sockets.flatMap(({ address }) => address === undefined ? [] : format(address)),
     connections: () => engine.server.connections,

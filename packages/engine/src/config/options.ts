@@ -3,10 +3,10 @@ import { arrayOf, func, integer, oneOf, string, type Rule } from '@fastkeep/opti
 import { DEFAULT_RESTART_TIMEOUT } from '../engine.js'
 import { AUTORELOAD_RULES, type AutoreloaderOptions } from '../plugins/autoreloader.js'
 import { CRASH_RULES, DEFAULT_CRASH_DEADLINE, type CrashPolicyOptions } from '../plugins/crash-policy.js'
-import type { DaemonOptions } from '../plugins/daemonizer.js'
+import type { DaemonOptions } from '../plugins/launch-daemon.js'
 import { DEFAULT_SIGNALS, WINDOWS_SIGNALS, type SignalAction, type SignalMap } from '../plugins/signal-handler.js'
 import { ADDRESS_RULES } from '../server/listen-options.js'
-import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server.js'
+import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server-drain.js'
 import { choice, list, noneOr, octal, plain, truth, wholeNumber, type TextForm } from './text-form.js'
 
 /** What a configuration file may contain, e.g. `export default { port: 80 } satisfies ConfigOptions`. */
@@ -166,11 +166,13 @@ export function wordsOf (path: string): string[] {
  */
 export function rulesOf (table: ConfigTable): Record<string, Rule> {
   const rules: Record<string, Rule> = {}
+  const groups: Record<string, Record<string, Rule>> = {}
   for (const [path, { rule }] of Object.entries(table)) {
     const [name, inner] = path.split('.') as [string, string?]
-    if (inner === undefined) rules[name] = isGroup(table, path) ? groupRule(rule) : rule
-    else rules[name] = { ...rules[name] ?? groupRule(), rules: { ...rules[name]?.rules, [inner]: rule } }
+    if (inner === undefined) rules[name] = rule
+    else (groups[name] ??= {})[inner] = rule
   }
+  for (const [name, inner] of Object.entries(groups)) rules[name] = { ...groupRule(rules[name]), rules: inner }
   return rules
 }
 
@@ -178,7 +180,6 @@ function groupRule (own?: Rule): Rule {
   return {
     expected: own?.expected ?? 'an object',
     accepts: value => own?.accepts(value) === true || isObject(value),
-    rules: {},
   }
 }
 

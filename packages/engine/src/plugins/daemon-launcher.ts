@@ -1,12 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { constants as os } from 'node:os'
-import { createInterface } from 'node:readline'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { isMainThread } from 'node:worker_threads'
 import { ExitCode } from '../exit-codes.js'
 import { NOTE, PRELOAD, TERMINATION_GRACE, type DaemonMessage, type LaunchNote } from './daemon-channel.js'
 import { DaemonLaunchFailed, DaemonStreamRefused, DaemonTooLate, DaemonUnsupported } from './daemonizer-errors.js'
@@ -62,7 +60,7 @@ export async function launch (options: LaunchOptions): Promise<never> {
 
 function assertLaunchable (): void {
   if (process.platform === 'win32') throw new DaemonUnsupported('Windows has no daemons; run it as a service')
-  if (!isMainThread) throw new DaemonUnsupported('only the main thread can')
+  if (!process.getBuiltinModule('node:worker_threads').isMainThread) throw new DaemonUnsupported('only the main thread can')
   const held = [...new Set(heldResources())]
   if (held.length > 0) throw new DaemonTooLate(held.join(' and '))
 }
@@ -97,6 +95,7 @@ function workerThreads ({ workers }: Report): string[] {
 
 async function start (options: LaunchOptions): Promise<ChildProcess> {
   const { isSea } = process.getBuiltinModule('node:sea')
+  const { spawn } = process.getBuiltinModule('node:child_process')
   const program = sameProgram({ ...process, isSea: isSea() }, preload())
   const streams = openStreams(options)
   const activated = takeInherited()
@@ -168,7 +167,7 @@ function outcomeOf (leader: ChildProcess, timeout: number): Promise<Outcome> {
   return new Promise(resolve => {
     // Whoever read them may have gone; the outcome is the same.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-    createInterface({ input: leader.stdio.at(-1) as Socket }).on('line', line => {
+    process.getBuiltinModule('node:readline').createInterface({ input: leader.stdio.at(-1) as Socket }).on('line', line => {
       const message = JSON.parse(line) as DaemonMessage
       if ('ready' in message) resolve({ ready: message.ready })
       else process.stderr.write(message.stderr)

@@ -19,6 +19,8 @@ export interface CutRequest {
   readonly age: number
 }
 
+type RequestHandler = (this: NetServer, request: IncomingMessage, response: ServerResponse) => void
+
 type HttpServer = NetServer & { closeIdleConnections?: () => void }
 
 /**
@@ -31,6 +33,8 @@ type HttpServer = NetServer & { closeIdleConnections?: () => void }
 export class Http1Drain {
   readonly #server: HttpServer
   readonly #connections = new Set<TrackedSocket>()
+  readonly #handlers: readonly RequestHandler[]
+  readonly #isTls: boolean
   /** Begun so far, those of HTTP/2 as well. */
   requests = 0
   /** How many connections are open. */
@@ -38,6 +42,7 @@ export class Http1Drain {
 
   constructor (server: HttpServer) {
     this.#server = server
+    this.#isTls = 'setSecureContext' in server
     const track = (socket: TrackedSocket): void => {
       const share = isUnderTls(socket) ? 0 : 1
       this.size += share
@@ -49,10 +54,18 @@ export class Http1Drain {
     }
     server.on('connection', track)
     server.on('secureConnection', track)
-    server.prependListener('request', this.#note)
+    // In the place of its handlers, not before them: an event with two listeners costs more than the note.
+    this.#handlers = server.listeners('request') as RequestHandler[]
+    server.removeAllListeners('request')
+    server.on('request', this.#serve)
   }
 
-  readonly #note = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly #serve = (request: IncomingMessage, response: ServerResponse): void => {
+    this.#note(request, response)
+    for (const handler of this.#handlers) handler.call(this.#server, request, response)
+  }
+
+  #note (request: IncomingMessage, response: ServerResponse): void {
     this.requests++
     if (request.httpVersionMajor > 1) return
     const socket = request.socket as TrackedSocket
@@ -66,7 +79,8 @@ export class Http1Drain {
       const response = socket[latestResponse]
       if (response !== undefined && !response.headersSent) response.shouldKeepAlive = false
     }
-    const handlers = this.#server.listeners('request').filter(handler => handler !== this.#note)
+    const later = this.#server.listeners('request').filter(handler => handler !== this.#serve) as RequestHandler[]
+    const handlers = [...this.#handlers, ...later]
     this.#server.removeAllListeners('request')
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       if (request.httpVersionMajor > 1) {
@@ -83,12 +97,14 @@ export class Http1Drain {
     })
   }
 
-  /** Ends the connections on which no request is under way, those that never sent a byte included. */
+  /** Ends the connections on which no request is under way, those that never sent a byte, or have not come through their TLS handshake, included. */
   closeIdle (): void {
     // Node takes an answer for given as soon as its end was called, however much of it still waits for a slow reader.
     if (![...this.#connections].some(isFlushing)) this.#server.closeIdleConnections?.()
+    const secured = this.#isTls ? new Set([...this.#connections].filter(isUnderTls).map(peerOf)) : undefined
     for (const socket of this.#connections) {
-      if (socket.bytesRead === 0 && !socket.destroyed) socket.destroy()
+      const isInHandshake = secured !== undefined && !isUnderTls(socket) && !secured.has(peerOf(socket))
+      if ((socket.bytesRead === 0 || isInHandshake) && !socket.destroyed) socket.destroy()
     }
   }
 
@@ -123,4 +139,9 @@ function hasParser (socket: Socket & { parser?: unknown }): boolean {
 /** A TLS connection shows up twice: as the TLS socket, and as the TCP socket below it. */
 function isUnderTls (socket: Socket): boolean {
   return (socket as Partial<TLSSocket>).encrypted === true
+}
+
+/** The same of both sockets of a TLS connection. */
+function peerOf ({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

@@ -8,6 +8,9 @@ import { format, type Address, type TcpAddress, type UnixAddress } from './addre
 import { bindTcp, bindUnix } from './bind.js'
 import { ownerOf } from './port-owner.js'
 
+/** Bytes: what the systems take, 104 or 108, less the end of the string and what makes the name a temporary one. */
+const LONGEST_PATH = 97
+
 /**
  * A socket that is bound and does not accept yet: the system refuses connections to it until {@link Listener.listen}.
  * Binding may need privileges, listening never does; it can still fail if another process was quicker to listen on the
@@ -65,11 +68,19 @@ export class Listener {
    */
   static async #bindUnix (address: UnixAddress): Promise<Listener> {
     const { path, mode = 0o600 } = address
+    // The system would cut off the rest of the name without a word.
+    if (Buffer.byteLength(path) > LONGEST_PATH) throw new AddressRefused(format(address), `the path is longer than ${LONGEST_PATH} bytes; choose a shorter one`)
     await assertFree(path)
     const temporary = `${path}.${process.pid}`
     const { listenable, fd, close } = bindUnix(temporary)
-    chmodSync(temporary, mode)
-    renameSync(temporary, path)
+    try {
+      chmodSync(temporary, mode)
+      renameSync(temporary, path)
+    } catch (error) {
+      close()
+      rmSync(temporary, { force: true })
+      throw error
+    }
     return new Listener(address, fd, listenable, close, removal(path))
   }
 
@@ -89,7 +100,8 @@ export class Listener {
     try {
       await listening
     } catch (error) {
-      throw this.#address === undefined ? error : addressError(this.#address, error as NodeJS.ErrnoException)
+      if (this.#address === undefined) throw new AddressRefused(path, (error as Error).message, { cause: error })
+      throw addressError(this.#address, error as NodeJS.ErrnoException)
     }
     this.#close = nothing
     this.#stopAccepting = () => pauseAccepting(server, backlog)
@@ -145,9 +157,8 @@ const nothing = (): void => {}
 function removal (path: string): () => void {
   const mine = statOf(path)?.ino
   return () => {
-    if (statOf(path)?.ino !== mine) return
     try {
-      rmSync(path, { force: true })
+      if (statOf(path)?.ino === mine) rmSync(path, { force: true })
     } catch (error) {
       // After privileges were dropped, in a directory of root's: what stays is stale, and the next start replaces it.
       if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error

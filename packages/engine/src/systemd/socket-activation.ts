@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { InheritedDescriptorsInvalid } from '../errors.js'
 
 /** A listening socket that this process was started with. */
@@ -44,11 +45,27 @@ export function takeNotifyDescriptor (): number | undefined {
   return index === -1 ? undefined : taken?.splice(index, 1)[0]?.fd
 }
 
-/** The descriptors passed to this process. The variables are removed, so that no child takes them for its own. */
+/**
+ * The descriptors passed to this process. The variables are removed, so that no child takes them for its own.
+ *
+ * @throws `FST_KEEP_ENGINE_INHERITED_DESCRIPTORS` also where one is no socket: what has that number may be Node's own
+ */
 export function takeInherited (): readonly InheritedDescriptor[] {
   if (taken === undefined) {
-    taken = parseInherited(process.env, process.pid)
+    const passed = parseInherited(process.env, process.pid)
+    for (const { fd } of passed) {
+      if (!isSocket(fd)) throw new InheritedDescriptorsInvalid(`LISTEN_FDS passes ${passed.length} descriptors, and ${fd} is no socket`)
+    }
+    taken = passed
     for (const variable of VARIABLES) Reflect.deleteProperty(process.env, variable)
   }
   return taken
+}
+
+function isSocket (fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch {
+    return false
+  }
 }
