@@ -101,6 +101,7 @@ test('workers of another user get the keys that only root may read, renewed by "
 test('one process does not start with a key that its user could not read again, and says both ways out', { skip: needsRoot() }, async t => {
   const project = new Project(t)
   writeFileSync(project.path('key.pem'), 'the key', { mode: 0o600 })
+  t.match(await project.run(['start', 'secretive.mjs', '--workers', '1', '--user', 'nobody', '--must-read', 'key.pem']), { code: 77, output: /will not be able to read .*key\.pem/ })
   const { code, output } = await project.run(['start', 'secretive.mjs', '--user', 'nobody', '--secrets', 'key.pem'])
   t.equal(code, 77)
   t.match(output, /will not be able to read .*key\.pem \(EACCES\), e\.g\. when keys are renewed; give the user or one of its groups access, .*, or run it with workers, whose supervisor stays root/)

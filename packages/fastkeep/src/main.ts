@@ -52,7 +52,7 @@ function commandOf (name: string): Command {
   const command = COMMANDS.find(one => one.name === name)
   if (command !== undefined) return command
   const names = COMMANDS.map(one => one.name)
-  const meant = nearest(name, names)
+  const meant = nearest(name, [...names, '--help', '--version'])
   throw new UsageError(`there is no command ${JSON.stringify(name)}${meant === undefined ? `; there are ${names.join(', ')}` : `, did you mean "${meant}"?`}`)
 }
 

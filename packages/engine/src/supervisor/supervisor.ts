@@ -6,7 +6,7 @@ import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { SupervisorRefused } from '../errors.js'
 import { resolveTarget, type Target } from '../plugins/become-user.js'
-import { giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
+import { assertReadable, giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
 import type { SignalMap } from '../plugins/signal-handler.js'
 import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
@@ -38,6 +38,8 @@ export interface SupervisorOptions {
   umask?: number
   /** Log files to give to that user. Default: none. */
   logFiles?: readonly string[]
+  /** What that user must be able to read, checked before anything is touched. Default: none. */
+  mustRead?: readonly string[]
   /** Files that only this process may read; the workers get them by `readSecret()`. Default: none. */
   secrets?: readonly string[]
   /** ms within which a worker must serve. Default 60,000. */
@@ -73,6 +75,7 @@ export const SUPERVISOR_RULES = {
   group: userOrGroup,
   umask,
   logFiles: arrayOf(string('a path')),
+  mustRead: arrayOf(string('a path')),
   secrets: arrayOf(string('a path')),
   readyTimeout: integer(1, LONGEST, 'ms'),
   blockedAfter: integer(2_000, LONGEST, 'ms'),
@@ -131,7 +134,7 @@ export class Supervisor {
     this.#engine = engine
     // The working directory may change before they are used.
     const absolute = (paths: readonly string[] = []): string[] => paths.map(path => resolve(path))
-    this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), secrets: absolute(options.secrets) }
+    this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), mustRead: absolute(options.mustRead), secrets: absolute(options.secrets) }
     this.#listeners = [listen].flat()
     if (this.#listeners.length === 0) throw new SupervisorRefused('the option "listen" is an empty array; name one address at least')
     this.#sockets = engine.server.hold(this.#listeners, this.#holder())
@@ -181,7 +184,7 @@ export class Supervisor {
   }
 
   #preflight (): void {
-    const { program, user, group } = this.#options
+    const { program, user, group, mustRead = [] } = this.#options
     try {
       accessSync(program, constants.R_OK)
     } catch (cause) {
@@ -189,6 +192,7 @@ export class Supervisor {
     }
     this.#target = user === undefined ? undefined : resolveTarget(user, group)
     if (this.#target?.identity !== undefined) assertNothingRunsBefore(this.#options.execArgv ?? [], process.env.NODE_OPTIONS ?? '')
+    if (this.#target !== undefined) assertReadable(mustRead, this.#target)
     this.#readSecrets()
   }
 

@@ -16,7 +16,7 @@ const RED = 31
 
 export const check: Command = {
   name: 'check',
-  summary: 'say whether a start would succeed: configuration, user, PID file, address, app; starts nothing',
+  summary: 'say whether a start would succeed: configuration, user, secrets, PID file, address, app; starts nothing',
   details: 'One line for each finding. The exit code is 0, or that of the first one that stands against a start: 71, 73, 77, 78.',
   operands: [{ name: 'app', isOptional: true, completes: 'files' }],
   flags: { ...JSON_FLAG, ...START_OPTIONS },

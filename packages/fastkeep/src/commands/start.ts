@@ -11,7 +11,11 @@ export const start: Command = {
   name: 'start',
   summary: 'serve an app, in the foreground or as a daemon',
   details: `The app is a module that exports a plugin and perhaps "options", as fastify-cli takes it, a Fastify instance, or a
-function that makes one. Flags beat FASTKEEP_* in the environment, which beats the configuration file.`,
+function that makes one. Flags beat FASTKEEP_* in the environment, which beats the configuration file.
+
+  fastkeep start app.js --port 8080
+  fastkeep start app.js --port 8080 --workers auto --pid-file app.pid --daemon --log app.log
+  fastkeep start app.ts --import tsx --watch`,
   operands: [{ name: 'app', completes: 'files' }],
   flags: START_OPTIONS,
   // All of it inside: whoever started this process in the place of another one hears what was wrong.

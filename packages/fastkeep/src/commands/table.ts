@@ -11,5 +11,5 @@ import { unit } from './unit.js'
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
-  start, stop, restart, reload, graceful, status, scale, check, unit, completion(() => COMMANDS),
+  start, stop, reload, restart, graceful, status, scale, check, unit, completion(() => COMMANDS),
 ]
