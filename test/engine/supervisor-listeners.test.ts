@@ -78,4 +78,9 @@ test('as root: unix sockets belong to the user of the workers, whom nobody gives
   await child.match(/Bus STARTED/)
   t.match(lstatSync(path), { uid: 65_534, gid: 65_534 })
   t.equal(lstatSync(path).mode & 0o777, 0o600)
+  child.kill('SIGUSR2')
+  const [, successor] = await child.match(/Successor (\d+) serves/) as unknown as [string, string]
+  t.match(lstatSync(path), { uid: 65_534, gid: 65_534 })
+  process.kill(Number(successor), 'SIGTERM')
+  await child.ended
 })

@@ -36,5 +36,6 @@ test('a wrong address, one beside --port, and --listen without workers are refus
   }
   await refused(['--workers', '1', '--listen', 'http://127.0.0.1'], /--listen must be one or more addresses like 8080, .* got "http:\/\/127\.0\.0\.1"/)
   await refused(['--workers', '1', '--listen', '8080', '--port', '80'], /"listen" and "port" contradict each other: put all addresses into "listen"/)
-  await refused(['--listen', '8080'], /"listen" is for workers: give --workers too \(1 is enough\)/)
+  await refused(['--recycle-requests', '100'], /"recycle" is for workers/)
+  await refused(['--listen', '8080'], /"listen" is for workers: give --workers too, 1 is enough/)
 })

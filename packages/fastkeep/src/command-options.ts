@@ -1,5 +1,5 @@
 import { arrayOf, boolean, integer, oneOf, string, type Rule } from '@fastkeep/options'
-import { OPTIONS, type ConfigOptions, type ConfigTable } from '@fastkeep/engine'
+import { OPTIONS, type ConfigOptions, type ConfigTable, type RecycleOptions } from '@fastkeep/engine'
 import { LISTEN_FORMS, parseListen } from './listen-text.js'
 
 /** What the command takes besides the engine's own options, by flag, environment or file. */
@@ -14,6 +14,12 @@ export interface CommandOptions extends ConfigOptions {
   askPassphrase?: readonly string[]
   /** Modules to be imported before the app, e.g. `tsx`. */
   import?: readonly string[]
+  /** ms within which a worker must serve. Default 60,000. */
+  readyTimeout?: number
+  /** ms without a sign of life after which a worker is replaced. Default 10,000. */
+  blockedAfter?: number
+  /** When a worker that is well gives its place to a new one. Default: never. */
+  recycle?: RecycleOptions
   /** File that the logger of an app without one of its own writes to; opened again on `graceful`. Default: standard output. */
   log?: string
   /** From which level on. Default `info`. */
@@ -21,6 +27,7 @@ export interface CommandOptions extends ConfigOptions {
 }
 
 const MOST_WORKERS = 1_024
+const LONGEST_TIMER = 2 ** 31 - 1
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 const paths = arrayOf(string('a path'))
@@ -32,6 +39,8 @@ const addresses: Rule = {
   expected: `one or more ${LISTEN_FORMS}`,
   accepts: value => Array.isArray(value) && value.length > 0 && value.every(text => typeof text === 'string' && parseListen(text) !== undefined),
 }
+
+const wholeNumber = { parse: (text: string): unknown => /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : undefined, format: String }
 
 const plain = { parse: (text: string): unknown => text, format: String }
 
@@ -47,6 +56,11 @@ const OWN_OPTIONS: ConfigTable = {
   secrets: { rule: paths, text: list },
   askPassphrase: { rule: paths, text: list },
   import: { rule: arrayOf(string('the name of a module')), text: list },
+  readyTimeout: { rule: integer(1, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 60_000, onlyWith: 'workers' },
+  blockedAfter: { rule: integer(2_000, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 10_000, onlyWith: 'workers' },
+  'recycle.requests': { rule: integer(1, Number.MAX_SAFE_INTEGER, 'requests'), text: wholeNumber },
+  'recycle.age': { rule: integer(1_000, Number.MAX_SAFE_INTEGER, 'ms'), text: wholeNumber },
+  'recycle.memory': { rule: integer(1, Number.MAX_SAFE_INTEGER, 'bytes'), text: wholeNumber },
   log: { rule: string('a path'), text: plain },
   logLevel: { rule: oneOf(LEVELS), text: { ...plain, expected: LEVELS.join(', ') }, default: 'info' },
 }
@@ -71,6 +85,11 @@ export const FLAG_TEXTS: Readonly<Record<string, string>> = {
   secrets: 'with workers, files that only root may read; the supervisor reads them for its workers',
   askPassphrase: 'keys whose passphrase is asked for on the terminal, once, and kept',
   import: 'what to import before the app, e.g. tsx for TypeScript',
+  readyTimeout: 'ms within which a worker must serve',
+  blockedAfter: 'ms without a sign of life after which a worker is killed and replaced',
+  'recycle.requests': 'requests after which a worker gives its place to a new one',
+  'recycle.age': 'ms after which it does',
+  'recycle.memory': 'bytes of memory (resident set) from which on it does',
   log: 'file that the logger writes to, opened again on "graceful"; standard output without it',
   logLevel: 'trace, debug, info, warn, error, fatal, silent',
   config: 'the configuration file; without it fastkeep.config.{json,js,mjs,ts} of the working directory',

@@ -7,6 +7,9 @@ import { makeEngine } from '../make-engine.js'
 import { makeSupervisor } from '../make-supervisor.js'
 import { assertTrusted } from '../trusted-paths.js'
 
+/** What one process could not do, and would pass over. */
+const OF_WORKERS = ['listen', 'readyTimeout', 'blockedAfter', 'recycle'] as const
+
 export const start: Command = {
   name: 'start',
   summary: 'serve an app, in the foreground or as a daemon',
@@ -23,8 +26,9 @@ function that makes one. Flags beat FASTKEEP_* in the environment, which beats t
     const configuration = await readConfiguration(flags)
     const app = file as string
     if (process.geteuid?.() === 0) assertTrusted(app)
-    const { daemon, workers, listen, askPassphrase = [] } = configuration.options
-    if (workers === undefined && listen !== undefined) throw new UsageError('"listen" is for workers: give --workers too (1 is enough), or one address by --port and --host or --path')
+    const { daemon, workers, askPassphrase = [] } = configuration.options
+    const ofWorkers = OF_WORKERS.find(name => configuration.options[name] !== undefined)
+    if (workers === undefined && ofWorkers !== undefined) throw new UsageError(`"${ofWorkers}" is for workers: give --workers too, 1 is enough`)
     askPassphrases(askPassphrase)
     // Before anything of the app is loaded: in the launcher nothing else happens.
     if (daemon !== undefined && daemon !== false) await launchDaemon(daemon === true ? {} : daemon)
