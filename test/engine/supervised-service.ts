@@ -31,12 +31,12 @@ export function folderOf (t: Test): string {
 }
 
 /** A supervisor with two workers, unless the options say otherwise. */
-export async function supervisedService (t: Test, options: object = {}, env: NodeJS.ProcessEnv = {}): Promise<Service> {
+export async function supervisedService (t: Test, options: object = {}, env: NodeJS.ProcessEnv = {}, serving = /serve on http:\/\/127\.0\.0\.1:(\d+)/): Promise<Service> {
   const GENERATION = join(folderOf(t), 'generation')
   const deploy = (generation: string): void => writeFileSync(GENERATION, generation)
   deploy('0')
   const child = runNode(t, supervisor, { GENERATION, OPTIONS: JSON.stringify(options), ...env })
-  const [, port] = await child.match(/serve on http:\/\/127\.0\.0\.1:(\d+)/) as unknown as [string, string]
+  const [, port] = await child.match(serving)
   await child.match(/Bus STARTED/)
   let asked = 0
   return {

@@ -129,12 +129,25 @@ test('SIGTTIN is one worker more, SIGTTOU one less', async t => {
   t.equal((await status()).target, 2)
 })
 
-test('a worker whose event loop is blocked is replaced', async t => {
+test('a worker whose event loop is blocked is replaced, and what blocked it is told before', async t => {
   const { supervisor, get, status } = await supervisedService(t, { workers: 1, blockedAfter: 2000 })
   const [before] = (await status()).workers
   await t.rejects(get('/block?ms=60000'))
+  await supervisor.match(/has not turned for \d+ ms, [^\n]*in:\n {4}at <anonymous> \(file:.*supervised\.js:\d+:\d+\)\n/)
   await supervisor.match(/error FST_KEEP_ENGINE_WORKER_BLOCKED Worker 1 \(\d+\) has given no sign of life for \d+ ms/)
   t.not((await get()).pid, before?.pid)
+})
+
+test('a worker that somebody ends by a signal finishes what is under way, and its place is filled meanwhile', async t => {
+  const { supervisor, get, status } = await supervisedService(t, { workers: 1 })
+  const [before] = (await status()).workers
+  const slow = get('/slow?ms=3000')
+  await supervisor.match(/slow begun/)
+  process.kill(before?.pid as number, 'SIGTERM')
+  await supervisor.match(/FST_KEEP_ENGINE_WORKER_LEAVING Worker 1 \(\d+\) drains and exits/)
+  await supervisor.match(/serves[^]*Worker 1 \(\d+\) serves/)
+  t.match((await status()).workers, [{ slot: 1, state: 'ready' }, { slot: 1, pid: before?.pid, state: 'retiring' }])
+  t.match(await slow, { generation: '0' })
 })
 
 test('graceful is passed on to each worker, and a failure of one is told', async t => {

@@ -99,7 +99,7 @@ test('the page has workers, certificates and the drain where there are some', t 
     ...STATUS,
     draining: { connections: 12, left: 7_400 },
     certificates: [{ name: 'shop.example', expires: '2026-01-11T00:00:00Z' }, { name: 'old.example', expires: '2025-12-30T00:00:00Z' }],
-    workers: [{ slot: 1, pid: 20, state: 'ready', generation: 3, uptime: 65_000, memory: 52_428_800, eventLoopDelay: 2, requests: 10, connections: 1 }, { slot: 2, pid: 21, state: 'starting', generation: 4, uptime: 0, memory: 0, eventLoopDelay: 0, requests: 0, connections: 0 }],
+    workers: [{ slot: 1, pid: 20, state: 'ready', generation: 3, uptime: 65_000, memory: 52_428_800, eventLoopDelay: 2, requests: 10, connections: 1, isPaused: false }, { slot: 2, pid: 21, state: 'starting', generation: 4, uptime: 0, memory: 0, eventLoopDelay: 0, requests: 0, connections: 0, isPaused: false }],
   }, { now: Date.parse('2026-01-01T00:00:00Z') })
   t.match(page, 'draining     12 connections left, 8 s')
   t.match(page, 'certificate  shop.example: 10 days left')

@@ -5,7 +5,7 @@ import type { State } from './bus/states.js'
 import type { Engine } from './engine.js'
 import { format } from './server/address.js'
 import type { SupervisorStatus } from './supervisor/supervisor.js'
-import type { WorkerStatus } from './supervisor/workers.js'
+import type { WorkerStatus } from './supervisor/worker-process.js'
 
 /** What a service says of itself. Any part of it may add to it by `engine.addStatus()`. */
 export interface EngineStatus {

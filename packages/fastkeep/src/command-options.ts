@@ -18,6 +18,8 @@ export interface CommandOptions extends ConfigOptions {
   readyTimeout?: number
   /** ms without a sign of life after which a worker is replaced. Default 10,000. */
   blockedAfter?: number
+  /** Whether a worker that has more connections than its share leaves new ones to the others. Default true. */
+  balance?: boolean
   /** When a worker that is well gives its place to a new one. Default: never. */
   recycle?: RecycleOptions
   /** File that the logger of an app without one of its own writes to; opened again on `graceful`. Default: standard output. */
@@ -58,6 +60,7 @@ const OWN_OPTIONS: ConfigTable = {
   import: { rule: arrayOf(string('the name of a module')), text: list },
   readyTimeout: { rule: integer(1, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 60_000, onlyWith: 'workers' },
   blockedAfter: { rule: integer(2_000, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 10_000, onlyWith: 'workers' },
+  balance: { rule: boolean, ...OPTIONS.daemon?.text === undefined ? {} : { text: OPTIONS.daemon.text }, default: true, onlyWith: 'workers' },
   'recycle.requests': { rule: integer(1, Number.MAX_SAFE_INTEGER, 'requests'), text: wholeNumber },
   'recycle.age': { rule: integer(1_000, Number.MAX_SAFE_INTEGER, 'ms'), text: wholeNumber },
   'recycle.memory': { rule: integer(1, Number.MAX_SAFE_INTEGER, 'bytes'), text: wholeNumber },
@@ -87,6 +90,7 @@ export const FLAG_TEXTS: Readonly<Record<string, string>> = {
   import: 'what to import before the app, e.g. tsx for TypeScript',
   readyTimeout: 'ms within which a worker must serve',
   blockedAfter: 'ms without a sign of life after which a worker is killed and replaced',
+  balance: 'a worker that has more connections than its share leaves new ones to the others',
   'recycle.requests': 'requests after which a worker gives its place to a new one',
   'recycle.age': 'ms after which it does',
   'recycle.memory': 'bytes of memory (resident set) from which on it does',

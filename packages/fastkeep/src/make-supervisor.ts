@@ -15,7 +15,7 @@ import { logProcess } from './process-log.js'
  * @throws what `Supervisor` does of options that are wrong; `FST_KEEP_FASTKEEP_USAGE` for `--watch`
  */
 export function makeSupervisor (file: string, { options, effective }: Pick<Configuration, 'options' | 'effective'>, flags: readonly Given[]): Engine {
-  const { drain: { delay: _workersOwn, ...drain } = {}, restartTimeout, workers = 'auto', user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, recycle, logFiles = [], log, logLevel, autoreload, signals } = options
+  const { drain: { delay: _workersOwn, ...drain } = {}, restartTimeout, workers = 'auto', user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, balance, recycle, logFiles = [], log, logLevel, autoreload, signals } = options
   if (autoreload !== undefined && autoreload !== false) throw new UsageError('--watch and --workers contradict each other: for development one process is enough')
   const engine = new Engine(defined({ drain, restartTimeout }))
   engine.effective = effective
@@ -26,7 +26,7 @@ export function makeSupervisor (file: string, { options, effective }: Pick<Confi
     workers,
     listen: listenersOf(options),
     ...process.execArgv.length === 0 ? {} : { execArgv: process.execArgv },
-    ...defined({ user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, recycle }),
+    ...defined({ user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, balance, recycle }),
     ...user === undefined || (logFiles.length === 0 && log === undefined) ? {} : { logFiles: log === undefined ? logFiles : [...logFiles, log] },
   }).subscribe()
   const { crash, daemon, pidFile, controlSocket } = options

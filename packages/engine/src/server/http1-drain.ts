@@ -33,12 +33,19 @@ export class Http1Drain {
   readonly #connections = new Set<TrackedSocket>()
   /** Begun so far, those of HTTP/2 as well. */
   requests = 0
+  /** How many connections are open. */
+  size = 0
 
   constructor (server: HttpServer) {
     this.#server = server
     const track = (socket: TrackedSocket): void => {
+      const share = isUnderTls(socket) ? 0 : 1
+      this.size += share
       this.#connections.add(socket)
-      socket.once('close', () => this.#connections.delete(socket))
+      socket.once('close', () => {
+        this.size -= share
+        this.#connections.delete(socket)
+      })
     }
     server.on('connection', track)
     server.on('secureConnection', track)
@@ -51,13 +58,6 @@ export class Http1Drain {
     const socket = request.socket as TrackedSocket
     socket[latestResponse] = response
     socket[latestStart] = performance.now()
-  }
-
-  /** How many connections are open. */
-  get size (): number {
-    let count = 0
-    for (const socket of this.#connections) if (!isUnderTls(socket)) count++
-    return count
   }
 
   /** From now on every answer is the last of its connection. */

@@ -2,6 +2,7 @@ import { closeSync, lstatSync, renameSync, rmSync, type Stats } from 'node:fs'
 import net, { type Server as NetServer } from 'node:net'
 import { once } from 'node:events'
 import { AddressInUse, AddressRefused } from '../errors.js'
+import { pauseAccepting, sendableHandle, type AcceptPause, type ListeningHandle } from './accept-pause.js'
 import type { InheritedDescriptor } from '../systemd/socket-activation.js'
 import { format, type Address, type TcpAddress, type UnixAddress } from './address.js'
 import { bindTcp, bindUnix } from './bind.js'
@@ -22,6 +23,9 @@ export class Listener {
   #close: () => void
   #remove: () => void
   #isInherited = false
+  #stopAccepting: () => AcceptPause | undefined = () => undefined
+  #pause: AcceptPause | undefined
+  #sendable: ListeningHandle | undefined
 
   private constructor (address: Address | undefined, fd: number, listenable: object, close: () => void, remove: () => void, activation?: string) {
     this.activation = activation
@@ -74,7 +78,7 @@ export class Listener {
   }
 
   /** Accepts connections for a server, which owns the socket from then on. */
-  async listen (server: NetServer, backlog = 511): Promise<void> {
+  async listen (server: NetServer, backlog = DEFAULT_BACKLOG): Promise<void> {
     const path = this.#address !== undefined && 'path' in this.#address ? this.#address.path : `descriptor ${this.fd}`
     const { address } = server
     // Of a unix socket that it was given by its descriptor a server does not know the name.
@@ -87,7 +91,30 @@ export class Listener {
       throw this.#address === undefined ? error : addressError(this.#address, error as NodeJS.ErrnoException)
     }
     this.#close = nothing
+    this.#stopAccepting = () => pauseAccepting(server, backlog)
     this.#address ??= addressOf(server)
+  }
+
+  /** For `subprocess.send()`: one whose process has paused accepts again by it. */
+  get sendable (): ListeningHandle {
+    this.#sendable ??= sendableHandle(this.fd)
+    return this.#sendable
+  }
+
+  /** Leaves new connections to the other processes that listen on the same socket, if this version of Node can. */
+  pause (): void {
+    this.#pause ??= this.#stopAccepting()
+  }
+
+  get isPaused (): boolean {
+    return this.#pause !== undefined
+  }
+
+  /** Accepts again. @param handle another one of the same socket */
+  unpause (handle: ListeningHandle): void {
+    if (this.#pause === undefined) handle.close()
+    else this.#pause.end(handle)
+    this.#pause = undefined
   }
 
   /** The path of an inherited socket is this process's to remove from now on. */
@@ -107,6 +134,9 @@ export class Listener {
     this.#close = this.#remove = nothing
   }
 }
+
+/** Node's own. */
+const DEFAULT_BACKLOG = 511
 
 const nothing = (): void => {}
 

@@ -28,8 +28,11 @@ export class ServedApp {
   #isAwaited = false
   #onServerListen: (options: ListenOptions) => Promise<void>
 
-  /** @param start brings the bus up, for a Fastify that comes to listen by itself */
-  constructor (app: FastifyInstance, options: ListenOptions, start: () => Promise<void>) {
+  /**
+   * @param start brings the bus up, for a Fastify that comes to listen by itself
+   * @param onConnection called after each connection has been counted
+   */
+  constructor (app: FastifyInstance, options: ListenOptions, start: () => Promise<void>, onConnection: () => void) {
     this.app = app
     this.#options = options
     this.#onServerListen = listenOptions => this.#startFromServer(listenOptions, start)
@@ -42,6 +45,7 @@ export class ServedApp {
     this.#close = app.close.bind(app) as () => Promise<void>
     this.#http1 = new Http1Drain(app.server)
     this.#http2 = new Http2Drain(app.server)
+    server.on('connection', onConnection)
   }
 
   get isClosed (): boolean {

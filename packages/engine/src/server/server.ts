@@ -13,6 +13,7 @@ import type { CutRequest } from './http1-drain.js'
 import { giveSocket } from './give-socket.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
 import { checkListenOptions, type ListenOptions } from './listen-options.js'
+import type { Listener } from './listener.js'
 import { ServedApp } from './served-app.js'
 
 export interface ServerDrainOptions extends DrainOptions {
@@ -201,6 +202,14 @@ export class Server {
     for (const sockets of this.#allSockets) sockets.takePaths()
   }
 
+  /** Called after each connection has been counted. */
+  onConnection: () => void = () => {}
+
+  /** Those on which this process accepts connections. */
+  get listeners (): readonly Listener[] {
+    return this.#apps.flatMap(({ sockets }) => sockets.listeners)
+  }
+
   /** How many requests have been begun since the process began. */
   get requests (): number {
     return this.#apps.reduce((sum, app) => sum + app.requests, 0)
@@ -244,7 +253,7 @@ export class Server {
   }
 
   #serve (app: FastifyInstance, options: ListenOptions): ServedApp {
-    return new ServedApp(app, options, () => this.#bus.start())
+    return new ServedApp(app, options, () => this.#bus.start(), () => this.onConnection())
   }
 
   get #apps (): ServedApp[] {

@@ -32,6 +32,13 @@ export class Peers {
   }
 
   receive ({ topic, data }: PeerMessage): void {
-    for (const listener of this.#listeners.get(topic) ?? []) listener(data)
+    for (const listener of this.#listeners.get(topic) ?? []) {
+      try {
+        listener(data)
+      } catch (error) {
+        // The others hear it all the same; this one's fault is as uncaught as that of any callback.
+        process.nextTick(() => { throw error })
+      }
+    }
   }
 }

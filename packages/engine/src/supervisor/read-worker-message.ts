@@ -21,9 +21,10 @@ const VALID: Record<WorkerMessage['type'], (message: Record<string, unknown>) =>
   failed: ({ message, exitCode }) => isText(message) && isCount(exitCode, 255),
   beat: ({ stats }) => {
     if (typeof stats !== 'object' || stats === null) return false
-    const { memory, eventLoopDelay, requests, connections } = stats as Partial<Record<keyof WorkerStats, unknown>>
-    return [memory, eventLoopDelay, requests, connections].every(count => isCount(count, LARGEST))
+    const { memory, eventLoopDelay, requests, connections, isPaused } = stats as Partial<Record<keyof WorkerStats, unknown>>
+    return typeof isPaused === 'boolean' && [memory, eventLoopDelay, requests, connections].every(count => isCount(count, LARGEST))
   },
+  leaving: () => true,
   graceful: ({ failure }) => failure === undefined || isText(failure),
   peer: ({ topic }) => isText(topic),
 }

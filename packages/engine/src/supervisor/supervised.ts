@@ -5,10 +5,12 @@ import { isMainThread } from 'node:worker_threads'
 import type { Engine } from '../engine.js'
 import { exitCodeOf } from '../exit-codes.js'
 import { takeNote } from './environment-note.js'
+import { FairShare } from './fair-share.js'
 import { keptSecrets } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
+import { LoopWatch } from './loop-watch.js'
 import { Peers } from './peers.js'
-import { WORKER_NOTE, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
+import { WORKER_NOTE, type SupervisorMessage, type WorkerMessage, type WorkerNote } from './worker-messages.js'
 
 /** ms between two signs of life. */
 const BEAT_INTERVAL = 1_000
@@ -23,6 +25,8 @@ export class Supervised {
   readonly peers: Peers
   readonly #channel: LineChannel<WorkerMessage, SupervisorMessage>
   #engine: Engine | undefined
+  #share: FairShare | undefined
+  #isDismissed = false
 
   constructor (note: WorkerNote) {
     this.note = note
@@ -38,13 +42,17 @@ export class Supervised {
     this.#engine = engine
     const { urls, keepAliveTimeout, longestStop, longestDrain } = engine.server
     this.#channel.send({ type: 'ready', urls, keepAliveTimeout, longestStop, longestDrain })
+    const share = new FairShare(engine.server, this.note.sockets, () => this.#beat(engine, 0))
+    this.#share = share
     let expected = performance.now()
     setInterval(() => {
       expected += BEAT_INTERVAL
       const now = performance.now()
-      this.#channel.offer({ type: 'beat', stats: statsOf(engine, Math.max(0, Math.round(now - expected))) })
+      this.#beat(engine, Math.max(0, Math.round(now - expected)))
       expected = Math.max(expected, now)
     }, BEAT_INTERVAL).unref()
+    this.#watchLoop(engine)
+    engine.subscribe('drain', () => { if (!this.#isDismissed) this.#channel.send({ type: 'leaving' }) }, { priority: 1, name: 'Supervised' })
     if (!this.#channel.isOpen) this.#supervisorGone()
   }
 
@@ -52,6 +60,28 @@ export class Supervised {
   failed (error: unknown): void {
     if (this.#engine !== undefined) return
     this.#channel.send({ type: 'failed', message: error instanceof Error ? error.message : String(error), exitCode: exitCodeOf(error) })
+  }
+
+  #beat ({ server }: Engine, eventLoopDelay: number): void {
+    this.#channel.offer({
+      type: 'beat',
+      stats: {
+        memory: process.memoryUsage.rss(),
+        eventLoopDelay,
+        requests: server.requests,
+        connections: server.connections,
+        isPaused: this.#share?.isPaused ?? false,
+      },
+    })
+  }
+
+  /** Says what blocks the event loop before the supervisor ends this process for it. */
+  #watchLoop (engine: Engine): void {
+    new LoopWatch({
+      blockedAfter: this.note.toldAfter,
+      onBlocked: ({ lasted, stack }) => engine.log(`The event loop was blocked for ${lasted} ms${stack[0] === undefined ? '' : ` by ${stack[0]}`}`, 'warn', undefined, 'FST_KEEP_ENGINE_LOOP_BLOCKED'),
+      onError: error => engine.log('What blocks the event loop is not told any more', 'warn', error, 'FST_KEEP_ENGINE_LOOP_WATCH_FAILED'),
+    }).start()
   }
 
   #receive (message: SupervisorMessage): void {
@@ -62,13 +92,17 @@ export class Supervised {
       case 'peer':
         return this.peers.receive(message)
       case 'retire':
+        this.#isDismissed = true
         engine?.server.handOver()
         // Its failure is for those who wait for the exit.
         engine?.exit().catch(() => {})
         return
       case 'stop':
+        this.#isDismissed = true
         engine?.exit().catch(() => {})
         return
+      case 'share':
+        return this.#share?.limit(message.most)
       case 'hurry':
         return engine?.server.hurry('the supervisor')
       case 'graceful':
@@ -92,10 +126,6 @@ export class Supervised {
 function endBySignals (): void {
   process.kill(process.pid, 'SIGTERM')
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_WORDS).unref()
-}
-
-function statsOf ({ server }: Engine, eventLoopDelay: number): WorkerStats {
-  return { memory: process.memoryUsage.rss(), eventLoopDelay, requests: server.requests, connections: server.connections }
 }
 
 /** One for all copies of this module: a process has one supervisor. */

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { arrayOf, integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
+import { arrayOf, boolean, integer, nested, optionChecker, string, type Rule } from '@fastkeep/options'
 import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { SupervisorRefused } from '../errors.js'
@@ -12,9 +12,10 @@ import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
 import type { Holder } from '../server/server.js'
 import { keptSecrets } from './kept-secrets.js'
+import type { RecycleOptions } from './recycling.js'
 import { readSecrets } from './secrets.js'
-import { WorkerProcess } from './worker-process.js'
-import { Workers, type RecycleOptions, type WorkerStatus } from './workers.js'
+import { WorkerProcess, type WorkerStatus } from './worker-process.js'
+import { Workers } from './workers.js'
 
 export interface SupervisorOptions {
   /** The file of the program that each worker runs. */
@@ -44,10 +45,18 @@ export interface SupervisorOptions {
   secrets?: readonly string[]
   /** ms within which a worker must serve. Default 60,000. */
   readyTimeout?: number
-  /** ms without a sign of life after which a worker counts as blocked and is replaced. Default 10,000. */
+  /**
+   * ms without a sign of life after which a worker counts as blocked and is replaced; after half of it the JavaScript
+   * that blocks stands on standard error. Default 10,000.
+   */
   blockedAfter?: number
   /** When a worker that is well gives its place to a new one. Default: never. */
   recycle?: RecycleOptions
+  /**
+   * Whether a worker that has more open connections than its share, a tenth above the mean and at least 8, leaves new
+   * ones to the others. Default `true`.
+   */
+  balance?: boolean
 }
 
 export interface SupervisorStatus {
@@ -59,6 +68,7 @@ export interface SupervisorStatus {
 }
 
 const MOST_WORKERS = 1024
+const DEFAULT_BLOCKED_AFTER = 10_000
 const LONGEST = 2 ** 31 - 1
 
 const count: Rule = {
@@ -79,6 +89,7 @@ export const SUPERVISOR_RULES = {
   secrets: arrayOf(string('a path')),
   readyTimeout: integer(1, LONGEST, 'ms'),
   blockedAfter: integer(2_000, LONGEST, 'ms'),
+  balance: boolean,
   recycle: nested({
     requests: integer(1, Number.MAX_SAFE_INTEGER, 'requests'),
     age: integer(1_000, Number.MAX_SAFE_INTEGER, 'ms'),
@@ -114,8 +125,8 @@ const checkOptions = optionChecker('engine')
 export class Supervisor {
   /** For a SignalHandler: SIGTTIN is one worker more, SIGTTOU one less. */
   readonly signals: SignalMap = {
-    SIGTTIN: () => this.scale(this.#workers.target + 1),
-    SIGTTOU: () => this.scale(Math.max(1, this.#workers.target - 1)),
+    SIGTTIN: () => this.#workers.scaleBy(1),
+    SIGTTOU: () => this.#workers.scaleBy(-1),
   }
 
   readonly #engine: Engine
@@ -175,7 +186,6 @@ export class Supervisor {
   async scale (count: number): Promise<void> {
     checkOptions({ workers: count }, { workers: integer(1, MOST_WORKERS, 'workers') })
     await this.#workers.scale(count)
-    this.#engine.log(`${count} workers serve`)
   }
 
   get status (): SupervisorStatus {
@@ -246,14 +256,14 @@ export class Supervisor {
   }
 
   #makeWorkers (): Workers {
-    const { recycle = {}, blockedAfter = 10_000 } = this.#options
+    const { recycle = {}, blockedAfter = DEFAULT_BLOCKED_AFTER } = this.#options
     return new Workers((slot, generation) => this.#spawn(slot, generation), { recycle, blockedAfter }, (message, level, code) => {
       this.#engine.log(message, level, undefined, code)
     })
   }
 
   #spawn (slot: number, generation: number): WorkerProcess {
-    const { program, args = [], execArgv = [], umask, readyTimeout = 60_000 } = this.#options
+    const { program, args = [], execArgv = [], umask, readyTimeout = 60_000, blockedAfter = DEFAULT_BLOCKED_AFTER, balance = true } = this.#options
     return new WorkerProcess(slot, generation, {
       program,
       args,
@@ -261,10 +271,12 @@ export class Supervisor {
       sockets: this.#sockets.flatMap(({ handed }, index) => handed.map(socket => ({
         ...socket, activation: socket.activation ?? this.#listeners[index]?.socketName ?? '',
       }))),
+      handles: balance ? this.#sockets.flatMap(({ listeners }) => listeners.map(({ sendable }) => sendable)) : [],
       secrets: keptSecrets.bundle(this.#secrets),
       target: this.#target,
       umask,
       timeout: readyTimeout,
+      toldAfter: Math.floor(blockedAfter / 2),
     })
   }
 }

@@ -15,6 +15,8 @@ export interface WorkerNote extends EnvironmentNote {
   /** Whom to become before any code of the program runs. */
   readonly target?: Target
   readonly umask?: number
+  /** ms of a blocked event loop after which its stack is told. */
+  readonly toldAfter: number
 }
 
 export const WORKER_NOTE = 'FASTKEEP_WORKER'
@@ -28,12 +30,16 @@ export interface WorkerStats {
   /** Since the worker began. */
   readonly requests: number
   readonly connections: number
+  /** Whether it leaves new connections to the others, because it has more than its share. */
+  readonly isPaused: boolean
 }
 
 export type WorkerMessage =
   | { readonly type: 'ready', readonly urls: readonly string[], readonly keepAliveTimeout: number, readonly longestStop: number, readonly longestDrain: number }
   | { readonly type: 'failed', readonly message: string, readonly exitCode: number }
   | { readonly type: 'beat', readonly stats: WorkerStats }
+  /** It drains and exits without having been told to, e.g. because somebody has sent it a signal. */
+  | { readonly type: 'leaving' }
   | { readonly type: 'graceful', readonly failure?: string }
   | PeerMessage
 
@@ -47,6 +53,7 @@ export type SupervisorMessage =
   /** The deadline of the drain that is under way has come. */
   | { readonly type: 'hurry' }
   | { readonly type: 'graceful' }
+  | { readonly type: 'share', readonly most: number }
   | PeerMessage
 
 /** From one worker to all others. */
@@ -54,4 +61,11 @@ export interface PeerMessage {
   readonly type: 'peer'
   readonly topic: string
   readonly data: unknown
+}
+
+/** With another handle of a socket, by which a worker accepts again: the only message that comes by Node's own channel. */
+export interface AcceptMessage {
+  readonly fastkeep: 'accept'
+  /** Which of the `sockets` of its note. */
+  readonly socket: number
 }

@@ -6,12 +6,13 @@ import { WorkerFailed } from '../errors.js'
 import { ExitCode } from '../exit-codes.js'
 import { sameEnvironment } from '../plugins/same-program.js'
 import type { Target } from '../plugins/become-user.js'
+import type { ListeningHandle } from '../server/accept-pause.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import { withNote } from './environment-note.js'
 import { handSecrets, type SecretsBundle } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
 import { readWorkerMessage } from './read-worker-message.js'
-import { WORKER_NOTE, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
+import { WORKER_NOTE, type AcceptMessage, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
 
 /** What every worker is started with. */
 export interface WorkerStart {
@@ -22,14 +23,27 @@ export interface WorkerStart {
   readonly execArgv: readonly string[]
   /** Read anew for each worker: they may have changed. */
   readonly sockets: readonly HandedSocket[]
+  /** The same sockets, to be sent to a worker that has paused; none where load is not balanced. */
+  readonly handles: readonly ListeningHandle[]
   readonly secrets: SecretsBundle
   readonly target: Target | undefined
   readonly umask: number | undefined
   /** ms within which it must serve. */
   readonly timeout: number
+  /** ms of a blocked event loop after which the worker tells its stack. */
+  readonly toldAfter: number
 }
 
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended'
+
+export interface WorkerStatus extends WorkerStats {
+  readonly slot: number
+  readonly pid: number
+  readonly state: WorkerState
+  readonly generation: number
+  /** ms for which it has served. */
+  readonly uptime: number
+}
 
 export interface WorkerEnd {
   readonly code: number | null
@@ -59,7 +73,11 @@ export class WorkerProcess {
   readonly ended: Promise<WorkerEnd>
   /** What it says for the other workers. */
   onPeer: (message: PeerMessage) => void = () => {}
-  stats: WorkerStats = { memory: 0, eventLoopDelay: 0, requests: 0, connections: 0 }
+  /** It has more connections than its share, and leaves new ones to others. */
+  onPaused: () => void = () => {}
+  /** It drains of its own accord, and serves no longer. */
+  onLeaving: () => void = () => {}
+  stats: WorkerStats = { memory: 0, eventLoopDelay: 0, requests: 0, connections: 0, isPaused: false }
   /** ms, like `performance.now()`: its last sign of life. */
   lastBeat = performance.now()
   /** ms, like `performance.now()`. */
@@ -71,6 +89,8 @@ export class WorkerProcess {
   longestDrain = 0
   readonly #child: ChildProcess
   readonly #channel: LineChannel<SupervisorMessage, WorkerMessage>
+  readonly #handles: readonly ListeningHandle[]
+  #most = Number.MAX_SAFE_INTEGER
   #state: WorkerState = 'starting'
   #answer: { resolve: () => void, reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
   #gracefulAnswer: ((failure: string | undefined) => void) | undefined
@@ -80,6 +100,8 @@ export class WorkerProcess {
     this.generation = generation
     const { child, channel } = spawnWorker(slot, start)
     this.#child = child
+    this.#handles = start.handles
+    this.#keepQuiet()
     this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, readWorkerMessage, message => this.#receive(message), () => this.#left()).unref()
     this.ended = endOf(child).finally(() => {
       this.#state = 'ended'
@@ -96,6 +118,11 @@ export class WorkerProcess {
 
   get state (): WorkerState {
     return this.#state
+  }
+
+  get status (): WorkerStatus {
+    const { slot, pid, state, generation, servesSince, stats } = this
+    return { slot, pid, state, generation, uptime: servesSince === 0 ? 0 : Math.round(performance.now() - servesSince), ...stats }
   }
 
   /** Has it drain for as long as clients were promised, and exit; it is ended when it does not. */
@@ -159,6 +186,29 @@ export class WorkerProcess {
     if (this.#state === 'ready' || this.#state === 'retiring') this.#channel.offer(message)
   }
 
+  /** @param most connections that it may have before it leaves new ones to the others */
+  limit (most: number): void {
+    if (most === this.#most || this.#state !== 'ready') return
+    this.#most = most
+    this.#channel.send({ type: 'share', most })
+  }
+
+  /** Has it accept connections again. */
+  resume (): void {
+    this.stats = { ...this.stats, isPaused: false }
+    for (const [socket, handle] of this.#handles.entries()) {
+      const message: AcceptMessage = { fastkeep: 'accept', socket }
+      // Of one that has ended meanwhile nobody needs to hear.
+      this.#child.send(message, handle as unknown as Socket, () => {})
+    }
+  }
+
+  /** Node's own channel leads to the worker alone. What it says there is not for us; a descriptor from it would stay open. */
+  #keepQuiet (): void {
+    this.#child.on('message', (_message, handle) => { if (handle !== undefined) this.kill() })
+    this.#child.channel?.unref()
+  }
+
   async #becomeReady (timeout: number): Promise<void> {
     const answered = new Promise<void>((resolve, reject) => { this.#answer = { resolve, reject } })
     let timer: NodeJS.Timeout | undefined
@@ -193,7 +243,13 @@ export class WorkerProcess {
       case 'beat':
         this.stats = message.stats
         this.lastBeat = performance.now()
+        if (message.stats.isPaused) this.onPaused()
         return
+      case 'leaving':
+        if (this.#state !== 'ready') return
+        this.#state = 'retiring'
+        this.#killAfter(Math.max(this.longestStop, this.longestDrain) + RETIREMENT_GRACE)
+        return this.onLeaving()
       case 'graceful':
         this.#gracefulAnswer?.(message.failure)
         return
@@ -217,7 +273,7 @@ export class WorkerProcess {
   }
 }
 
-function spawnWorker (slot: number, { program, args, execArgv, sockets, secrets, target, umask }: WorkerStart): { child: ChildProcess, channel: Duplex } {
+function spawnWorker (slot: number, { program, args, execArgv, sockets, handles, secrets, target, umask, toldAfter }: WorkerStart): { child: ChildProcess, channel: Duplex } {
   const stdio: Array<number | 'ignore' | 'inherit' | 'pipe'> = ['ignore', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const channel = pass('pipe')
@@ -228,13 +284,14 @@ function spawnWorker (slot: number, { program, args, execArgv, sockets, secrets,
     secrets: secretsPipe,
     slot,
     sockets: sockets.map(socket => ({ ...socket, fd: pass(socket.fd) })),
+    toldAfter,
     ...target === undefined ? {} : { target },
     ...umask === undefined ? {} : { umask },
   }
   const preload = target === undefined && umask === undefined ? [] : [`--import=${BECOME_WORKER}`]
   const child = spawn(process.execPath, [...preload, ...execArgv, program, ...args], {
     env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
-    stdio,
+    stdio: handles.length === 0 ? stdio : [...stdio, 'ipc'],
   })
   handSecrets(child, secretsPipe, secrets)
   // Of one that the system did not start, e.g. for want of descriptors, Node leaves the streams out.

@@ -1,20 +1,13 @@
 import type { LogLevel } from '../bus/channels.js'
-import { ReloadFailed, WorkersNotStopped } from '../errors.js'
+import { ReloadFailed } from '../errors.js'
 import { exitCodeAfter } from '../exit-codes.js'
+import { balance } from './balance.js'
 import type { SecretsBundle } from './kept-secrets.js'
+import { Recycling, type RecycleOptions } from './recycling.js'
 import { RespawnBackoff } from './respawn-backoff.js'
-import type { PeerMessage, WorkerStats } from './worker-messages.js'
-import type { WorkerProcess, WorkerState } from './worker-process.js'
-
-/** When a worker gives its place to a new one while it is well. `requests` and `age` vary by up to a fifth, so that not all go at once. */
-export interface RecycleOptions {
-  /** Requests that it has served. Default: never. */
-  requests?: number
-  /** ms for which it has served. Default: never. */
-  age?: number
-  /** Bytes of memory (resident set). Default: never. */
-  memory?: number
-}
+import { stopWorkers } from './stop-workers.js'
+import type { PeerMessage } from './worker-messages.js'
+import type { WorkerProcess, WorkerStatus } from './worker-process.js'
 
 export interface WorkersOptions {
   readonly recycle: RecycleOptions
@@ -22,28 +15,16 @@ export interface WorkersOptions {
   readonly blockedAfter: number
 }
 
-export interface WorkerStatus extends WorkerStats {
-  readonly slot: number
-  readonly pid: number
-  readonly state: WorkerState
-  readonly generation: number
-  /** ms for which it has served. */
-  readonly uptime: number
-}
-
 type Log = (message: string, level?: LogLevel, code?: string) => void
 
 /** ms between two looks for workers that are blocked or have had their time. */
 const WATCH_INTERVAL = 1_000
 
-/** ms without recycling after a new worker has failed. */
-const RECYCLING_PAUSE = 60_000
-
 /** Older generations that may drain while a reload begins to retire another one. */
 const OLDER_GENERATIONS = 1
 
-/** ms that a worker has, after the deadline of the drain, before it is killed. */
-const LAST_WORDS = 5_000
+/** ms before the place of a worker that leaves is filled: a signal to all processes has ended this one, too, by then. */
+const LEAVING_PAUSE = 250
 
 /**
  * The workers of a supervisor. There are always as many as are wanted: one that ends by itself is replaced at once, and
@@ -59,7 +40,7 @@ export class Workers {
   readonly #backoff = new RespawnBackoff()
   /** Places that wait to be filled again. */
   readonly #vacant = new Set<number>()
-  readonly #leases = new WeakMap<WorkerProcess, number>()
+  readonly #recycling: Recycling
   readonly #stop = new AbortController()
   #target = 0
   #generation = 1
@@ -68,11 +49,11 @@ export class Workers {
   #lastLook = 0
   #isServing = false
   #isRecycling = false
-  #noRecyclingBefore = 0
 
   constructor (spawn: (slot: number, generation: number) => WorkerProcess, options: WorkersOptions, log: Log) {
     this.#spawn = spawn
     this.#options = options
+    this.#recycling = new Recycling(options.recycle)
     this.#log = log
   }
 
@@ -99,9 +80,7 @@ export class Workers {
   }
 
   get status (): WorkerStatus[] {
-    return this.all.map(({ slot, pid, state, generation, servesSince, stats }) => ({
-      slot, pid, state, generation, uptime: servesSince === 0 ? 0 : Math.round(performance.now() - servesSince), ...stats,
-    }))
+    return this.all.map(({ status }) => status)
   }
 
   /** All of them at once; if one fails, the others are ended and its failure is that of the start. */
@@ -146,17 +125,12 @@ export class Workers {
 
   /** @param count of workers from now on, at least 1 */
   scale (count: number): Promise<void> {
-    return this.#inTurn(async () => {
-      const before = this.#target
-      this.#target = count
-      try {
-        await Promise.all(Array.from({ length: Math.max(0, count - this.#present.size) }, () => this.#add().ready))
-      } catch (error) {
-        this.#target = Math.max(before, [...this.#present].filter(({ state }) => state === 'ready').length)
-        throw error
-      }
-      for (const worker of this.present.slice(count)) this.#retire(worker)
-    })
+    return this.#inTurn(() => this.#scale(count))
+  }
+
+  /** @param difference more workers than there will be when all changes before this one are done; 1 stays at least */
+  scaleBy (difference: number): Promise<void> {
+    return this.#inTurn(() => this.#scale(Math.max(1, this.#target + difference)))
   }
 
   /**
@@ -183,34 +157,34 @@ export class Workers {
   async stop (deadline: AbortSignal, isHandedOver: boolean): Promise<void> {
     this.#stop.abort()
     clearInterval(this.#watch)
-    const workers = this.all
-    for (const worker of workers) {
-      if (worker.servesSince === 0) worker.end().catch(() => {})
-      else if (isHandedOver) worker.retire()
-      else worker.terminate()
+    await stopWorkers(this.all, deadline, isHandedOver)
+  }
+
+  async #scale (count: number): Promise<void> {
+    const before = this.#target
+    this.#target = count
+    try {
+      await Promise.all(Array.from({ length: Math.max(0, count - this.#present.size) }, () => this.#add().ready))
+    } catch (error) {
+      this.#target = Math.max(before, [...this.#present].filter(({ state }) => state === 'ready').length)
+      throw error
     }
-    let killing: NodeJS.Timeout | undefined
-    const hurry = (): void => {
-      for (const worker of workers) worker.hurry()
-      killing = setTimeout(() => { for (const worker of workers) if (worker.state !== 'ended') worker.kill() }, LAST_WORDS)
-    }
-    if (deadline.aborted) hurry()
-    deadline.addEventListener('abort', hurry, { once: true })
-    const ends = await Promise.all(workers.map(async worker => ({ worker, ...await worker.ended })))
-    clearTimeout(killing)
-    deadline.removeEventListener('abort', hurry)
-    const unclean = ends.filter(({ worker, code, signal }) => worker.servesSince !== 0 && (signal !== null || code !== 0))
-    if (unclean.length > 0) throw new WorkersNotStopped(unclean.map(({ worker: { slot, pid }, code, signal }) => `worker ${slot} (${pid}) ended with ${signal ?? `code ${code}`}`).join('; '))
+    for (const worker of this.present.slice(count)) this.#retire(worker)
+    this.#log(`${count} workers serve`)
   }
 
   #add (slot = this.#freeSlot()): WorkerProcess {
     this.#stop.signal.throwIfAborted()
     const worker = this.#spawn(slot, this.#generation)
     worker.onPeer = message => this.tell(message, worker)
+    worker.onPaused = () => this.#balance()
+    worker.onLeaving = () => this.#leave(worker)
     this.#present.add(worker)
-    this.#leases.set(worker, 0.8 + Math.random() * 0.4)
     worker.ready.then(
-      () => this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info'),
+      () => {
+        this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info')
+        this.#balance()
+      },
       (error: Error) => {
         if (this.#present.delete(worker) && this.#isServing) {
           this.#log(error.message, 'error', 'FST_KEEP_ENGINE_WORKER_FAILED')
@@ -241,6 +215,15 @@ export class Workers {
     worker.retire()
   }
 
+  /** Its place is not to stay empty for as long as it drains. */
+  #leave (worker: WorkerProcess): void {
+    if (!this.#present.delete(worker)) return
+    this.#retired.add(worker)
+    this.#log(`Worker ${worker.slot} (${worker.pid}) drains and exits, though nobody here has told it to`, 'warn', 'FST_KEEP_ENGINE_WORKER_LEAVING')
+    this.#fill(worker.slot, performance.now() - worker.servesSince, LEAVING_PAUSE)
+    this.#balance()
+  }
+
   #ended (worker: WorkerProcess, how: string): void {
     if (this.#retired.delete(worker)) {
       if (how !== 'code 0') this.#log(`Worker ${worker.slot} (${worker.pid}), which had been replaced, ended with ${how}`, 'warn', 'FST_KEEP_ENGINE_WORKER_ENDED')
@@ -249,11 +232,12 @@ export class Workers {
     // One that never came to serve was told of by its `ready`.
     if (worker.servesSince === 0 || !this.#present.delete(worker) || this.#stop.signal.aborted) return
     this.#log(`Worker ${worker.slot} (${worker.pid}) ended with ${how}`, 'error', 'FST_KEEP_ENGINE_WORKER_ENDED')
+    this.#balance()
     this.#fill(worker.slot, performance.now() - worker.servesSince)
   }
 
   /** There are always as many as are wanted, whatever becomes of the one that is to fill the place. */
-  #fill (slot: number, served: number): void {
+  #fill (slot: number, served: number, leastPause = 0): void {
     if (this.#stop.signal.aborted || this.#vacant.has(slot) || this.#present.size + this.#vacant.size >= this.#target) return
     this.#vacant.add(slot)
     const wasLooping = this.isLooping
@@ -263,7 +247,7 @@ export class Workers {
     setTimeout(() => {
       this.#vacant.delete(slot)
       if (!this.#stop.signal.aborted && this.#present.size < this.#target) this.#add(slot)
-    }, pause).unref()
+    }, Math.max(pause, leastPause)).unref()
   }
 
   #look (): void {
@@ -272,32 +256,35 @@ export class Workers {
     const wasHeldUp = now - this.#lastLook > 2 * WATCH_INTERVAL
     this.#lastLook = now
     if (wasHeldUp) return
+    this.#balance()
     for (const worker of this.#present) {
       if (worker.state !== 'ready' || now - worker.lastBeat < this.#options.blockedAfter) continue
       this.#log(`Worker ${worker.slot} (${worker.pid}) has given no sign of life for ${Math.round(now - worker.lastBeat)} ms: its event loop is blocked; it is killed`, 'error', 'FST_KEEP_ENGINE_WORKER_BLOCKED')
       worker.kill()
     }
-    const worker = [...this.#present].find(worker => worker.state === 'ready' && !this.#isDraining(worker.slot) && this.#hasHadItsTime(worker, now))
-    if (worker === undefined || this.#isRecycling || now < this.#noRecyclingBefore) return
+    const worker = [...this.#present].find(worker => !this.#isDraining(worker.slot) && this.#recycling.isDue(worker))
+    if (worker === undefined || this.#isRecycling) return
     this.#isRecycling = true
     this.#log(`Worker ${worker.slot} (${worker.pid}) has had its time and is replaced`)
     this.#inTurn(async () => { if (this.#present.has(worker)) await this.#replace(worker) })
       .catch(() => {
-        this.#noRecyclingBefore = performance.now() + RECYCLING_PAUSE
+        this.#recycling.pause()
         this.#log(`Worker ${worker.slot} (${worker.pid}) stays, because the new one failed`, 'warn')
       })
       .finally(() => { this.#isRecycling = false })
   }
 
-  #isDraining (slot: number): boolean {
-    return [...this.#retired].some(retired => retired.slot === slot)
+  #balance (): void {
+    const now = performance.now()
+    // One that is blocked accepts nothing: connections must not wait for it.
+    const awake = [...this.#present].filter(({ state, lastBeat }) => state === 'ready' && now - lastBeat < 2 * WATCH_INTERVAL)
+    const { most, resumed } = balance(awake.map(worker => ({ worker, ...worker.stats })))
+    for (const worker of awake) worker.limit(most)
+    for (const { worker } of resumed) worker.resume()
   }
 
-  #hasHadItsTime (worker: WorkerProcess, now: number): boolean {
-    const { requests = Infinity, age = Infinity, memory = Infinity } = this.#options.recycle
-    const share = this.#leases.get(worker) ?? 1
-    const { stats, servesSince } = worker
-    return stats.requests > requests * share || now - servesSince > age * share || stats.memory > memory
+  #isDraining (slot: number): boolean {
+    return [...this.#retired].some(retired => retired.slot === slot)
   }
 
   async #waitForOlder (): Promise<void> {

@@ -8,7 +8,7 @@ import { makeSupervisor } from '../make-supervisor.js'
 import { assertTrusted } from '../trusted-paths.js'
 
 /** What one process could not do, and would pass over. */
-const OF_WORKERS = ['listen', 'readyTimeout', 'blockedAfter', 'recycle'] as const
+const OF_WORKERS = ['listen', 'readyTimeout', 'blockedAfter', 'balance', 'recycle'] as const
 
 export const start: Command = {
   name: 'start',
