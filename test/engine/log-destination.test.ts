@@ -57,3 +57,31 @@ test('a log file that cannot be opened again is told, and the service goes on', 
   child.kill('SIGTERM')
   t.match(await child.ended, { code: 0 })
 })
+
+for (const SYNC of ['0', '1']) {
+  test(`a log that cannot be written takes no service down, and the end says so: ${SYNC === '1' ? '' : 'a'}synchronous`, { skip: !existsSync('/dev/full') && 'there is no /dev/full' }, async t => {
+    const child = runNode(t, fixture, { LOG_FILE: '/dev/full', SYNC })
+    const [, url] = await child.match(/serving (\S+)/) as unknown as [string, string]
+    t.equal(await (await fetch(`${url}/word`)).text(), 'logged')
+    child.kill('SIGTERM')
+    t.match(await child.ended, { code: 71 })
+    t.match(child.output, /did not stop cleanly: log: the end of the log could not be written: ENOSPC/)
+    t.equal(child.output.match(/not written: ENOSPC/g)?.length, 1)
+  })
+}
+
+test('an uncaught error whose log cannot be written ends the process all the same', { skip: !existsSync('/dev/full') && 'there is no /dev/full' }, async t => {
+  const child = runNode(t, fixture, { LOG_FILE: '/dev/full', SYNC: '1', MIN_LENGTH: '4096' })
+  await child.match(/serving/)
+  child.kill('SIGUSR2')
+  t.match(await child.ended, { code: 70 })
+  t.match(child.output, /fastkeep: uncaught exception: Error: nobody caught this/)
+})
+
+test('a reader of the log that has gone is no failure', async t => {
+  const child = runNode(t, fixture, { LOG_FILE: '' })
+  await child.match(/serving/)
+  child.process.stdout?.destroy()
+  child.kill('SIGTERM')
+  t.same(await child.exited, [0, null])
+})

@@ -237,21 +237,23 @@ test('a directory that may be written to and not be listed is good enough', asyn
   t.same(readdirSync(directory), [])
 })
 
-test('a process that has dropped its privileges empties the file that it cannot remove, and the next start succeeds', { skip: needsRoot() }, async t => {
-  const { directory, path } = place(t)
-  chmodSync(directory, 0o755)
-  const child = new PIDFileProcess(t, path)
-  await child.tell('start')
-  await child.tell('drop')
-  t.equal(statSync(path).uid, 0, 'the file stays root\'s')
-  t.equal(await child.tell('exit'), 'done')
-  t.match(child.output, `PID file ${path} emptied`)
-  t.equal(readFileSync(path, 'utf8'), '')
-  t.same(readPIDFile(path), { state: 'stale', reason: 'it is empty' })
-  const next = new PIDFileProcess(t, path)
-  t.equal(await next.tell('start'), 'done')
-  t.same(readdirSync(directory), ['app.pid'])
-})
+for (const [which, mode] of [['remove', 0o755], ['see', 0o700]] as const) {
+  test(`a process that has dropped its privileges empties the file that it cannot ${which} any more, and the next start succeeds`, { skip: needsRoot() }, async t => {
+    const { directory, path } = place(t)
+    chmodSync(directory, mode)
+    const child = new PIDFileProcess(t, path)
+    await child.tell('start')
+    await child.tell('drop')
+    t.equal(statSync(path).uid, 0, 'the file stays root\'s')
+    t.equal(await child.tell('exit'), 'done')
+    t.match(child.output, `PID file ${path} emptied`)
+    t.equal(readFileSync(path, 'utf8'), '')
+    t.same(readPIDFile(path), { state: 'stale', reason: 'it is empty' })
+    const next = new PIDFileProcess(t, path)
+    t.equal(await next.tell('start'), 'done')
+    t.same(readdirSync(directory), ['app.pid'])
+  })
+}
 
 test('a process is signalled as the owner only if it holds the file, so that nobody can have another one killed by writing its number', async t => {
   const { path } = place(t)

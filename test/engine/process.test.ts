@@ -30,23 +30,6 @@ test('a port that is taken ends the start with code 71 and one line that says wh
   t.equal(child.output.match(/cannot start/g)?.length, 1)
 })
 
-test('a failing start, stop or exit listener ends the process with code 70 and is named', async t => {
-  for (const channel of ['start', 'ready']) {
-    const child = runNode(t, service, { FAIL: channel })
-    t.same(await child.ended, { code: 70, signal: null })
-    t.match(child.output, `fastkeep: cannot start: anonymous: ${channel} is broken`)
-    t.match(child.output, /exit\n/, 'the exit listeners ran')
-  }
-  for (const channel of ['stop', 'exit']) {
-    const child = runNode(t, service, { FAIL: channel })
-    await child.match(SERVING)
-    child.kill('SIGTERM')
-    t.same(await child.ended, { code: 70, signal: null })
-    t.match(child.output, `fastkeep: did not stop cleanly: anonymous: ${channel} is broken`)
-    t.match(child.output, /exit\n/, 'the exit listeners ran')
-  }
-})
-
 test('the first SIGTERM lets a request finish', async t => {
   const child = runNode(t, service)
   const url = (await child.match(SERVING))[1] as string

@@ -1,34 +1,10 @@
 import { once } from 'node:events'
-import http from 'node:http'
-import http2 from 'node:http2'
 import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import Fastify, { type FastifyInstance } from 'fastify'
-import { test, type Test } from 'tap'
+import Fastify from 'fastify'
+import { test } from 'tap'
 import engine, { Engine, type EnginePluginOptions } from '@fastkeep/engine'
-
-const DRAIN = { idleWindow: 100, deadline: 5_000 }
-
-async function appWith (t: Test, options: EnginePluginOptions = {}): Promise<FastifyInstance> {
-  const app = Fastify()
-  await app.register(engine, { signals: false, drain: DRAIN, ...options })
-  app.get('/', async () => 'hello')
-  t.teardown(() => app.close().catch(() => {}))
-  return app
-}
-
-/** A request over a connection of its own choice; resolves with what came back. */
-async function get (url: string, agent: http.Agent): Promise<{ status: number, connection: string | undefined, body: string }> {
-  const request = http.get(url, { agent })
-  const [response] = await once(request, 'response') as [http.IncomingMessage]
-  let body = ''
-  for await (const chunk of response) body += String(chunk)
-  return { status: response.statusCode ?? 0, connection: response.headers.connection, body }
-}
-
-function portOf (app: FastifyInstance): number {
-  return Number(new URL(app.engine.server.urls[0] as string).port)
-}
+import { appWith, DRAIN, portOf } from './app-with.js'
 
 test('listen goes through the bus: its start listeners run, with the plugins of the app ready', async t => {
   const app = await appWith(t)
@@ -54,6 +30,21 @@ test('engine.start() listens where the plugin was told', async t => {
   await app.engine.start()
   t.match(app.engine.server.urls, [/^http:\/\/\[::1\]:\d+$/])
   t.equal(await (await fetch(app.engine.server.urls[0] as string)).text(), 'hello')
+})
+
+test('startWithCallback starts the bus, and only then calls the function, whose outcome is its own', async t => {
+  const app = await appWith(t)
+  const state = await app.engine.startWithCallback(async () => {
+    t.equal((await fetch(app.engine.server.urls[0] as string)).status, 200)
+    return app.engine.state
+  })
+  t.equal(state, 'STARTED')
+  await t.rejects(app.engine.startWithCallback(() => { throw new Error('of the function') }), { message: 'of the function' })
+  t.equal(app.engine.state, 'STARTED', 'the bus has started all the same')
+
+  const broken = new Engine()
+  broken.subscribe('start', () => { throw new Error('of the start') })
+  await t.rejects(broken.startWithCallback(() => t.fail('it is not called')), { cause: { message: 'of the start' } })
 })
 
 test('several addresses share one port and one server', async t => {
@@ -94,118 +85,6 @@ test('a port that another process takes between bind and listen ends the start w
 test('an address that the machine does not have is refused by name', async t => {
   const app = await appWith(t, { host: '192.0.2.1' })
   await t.rejects(app.engine.start(), { exitCode: 71, message: /cannot listen on 192\.0\.2\.1:0: this machine does not have the address 192\.0\.2\.1/ })
-})
-
-test('close drains: idle connections stay usable for the idle window, no answer is a 503, each says close', async t => {
-  const app = await appWith(t, { drain: { idleWindow: 1_000, deadline: 5_000 } })
-  const url = await app.listen({ port: 0 })
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  t.equal((await get(url, agent)).connection, 'keep-alive')
-  const closed = app.close()
-  await once(app.engine.draining, 'abort')
-  const answer = await get(url, agent)
-  t.same(answer, { status: 200, connection: 'close', body: 'hello' })
-  await closed
-  t.equal(app.engine.state, 'EXITED')
-  await t.rejects(fetch(url))
-})
-
-test('an idle connection is closed after the idle window', async t => {
-  const app = await appWith(t)
-  const url = await app.listen({ port: 0 })
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  const socketClosed = new Promise(resolve => {
-    agent.once('free', socket => socket.once('close', resolve))
-  })
-  await get(url, agent)
-  await app.close()
-  await socketClosed
-})
-
-test('of pipelined requests that come while draining all are answered, and only the last says close', async t => {
-  const app = await appWith(t, { drain: { idleWindow: 1_000, deadline: 5_000 } })
-  await app.listen({ port: 0 })
-  const socket = net.connect(portOf(app), '127.0.0.1')
-  await once(socket, 'connect')
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-  await once(socket, 'data')
-  const closed = app.close()
-  await once(app.engine.draining, 'abort')
-  let text = ''
-  socket.setEncoding('utf8').on('data', chunk => { text += String(chunk) })
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3))
-  await once(socket, 'close')
-  t.equal(text.match(/HTTP\/1\.1 200/g)?.length, 3)
-  t.equal(text.match(/connection: close/gi)?.length, 1)
-  await closed
-})
-
-test('of pipelined requests that are under way when the drain begins all are answered', async t => {
-  const app = await appWith(t)
-  let release = (): void => {}
-  const gate = new Promise<void>(resolve => { release = resolve })
-  app.get('/gate', async () => { await gate; return 'gate' })
-  await app.listen({ port: 0 })
-  const socket = net.connect(portOf(app), '127.0.0.1')
-  let text = ''
-  socket.setEncoding('utf8').on('data', chunk => { text += String(chunk) })
-  socket.write('GET /gate HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3))
-  await once(app.server, 'request')
-  const closed = app.close()
-  await once(app.engine.draining, 'abort')
-  release()
-  await once(socket, 'close')
-  t.equal(text.match(/HTTP\/1\.1 200/g)?.length, 3)
-  await closed
-})
-
-test('HTTP/2 sessions get GOAWAY, and what is under way is finished', async t => {
-  const app = Fastify({ http2: true })
-  await app.register(engine, { signals: false, drain: DRAIN })
-  let release = (): void => {}
-  const gate = new Promise<void>(resolve => { release = resolve })
-  app.get('/gate', async () => { await gate; return 'gate' })
-  const url = await app.listen({ port: 0 })
-  const session = http2.connect(url)
-  const stream = session.request({ ':path': '/gate' })
-  let body = ''
-  stream.setEncoding('utf8').on('data', chunk => { body += chunk as string })
-  await once(app.server, 'stream')
-  const goaway = once(session, 'goaway')
-  const ended = once(stream, 'end')
-  const closed = app.close()
-  await goaway
-  release()
-  await ended
-  t.equal(body, 'gate')
-  await closed
-})
-
-test('functions given to onDrain run beside the drain and see its deadline', async t => {
-  const app = await appWith(t, { drain: { idleWindow: 10, deadline: 100 } })
-  await app.listen({ port: 0 })
-  const seen: string[] = []
-  app.engine.server.onDrain(async deadline => {
-    seen.push('drain')
-    await once(deadline, 'abort')
-    seen.push('deadline')
-  })
-  app.engine.server.onDrain(() => t.fail('it was taken away'))()
-  app.engine.subscribe('stop', () => { seen.push('stop') })
-  await app.close()
-  t.same(seen, ['drain', 'deadline', 'stop'])
-})
-
-test('upgraded connections that nobody ends are ended at the deadline', async t => {
-  const app = await appWith(t, { drain: { idleWindow: 10, deadline: 100 } })
-  app.server.on('upgrade', (_request, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'))
-  await app.listen({ port: 0 })
-  const socket = net.connect(portOf(app), '127.0.0.1')
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
-  await once(socket, 'data')
-  const ended = once(socket, 'close')
-  await app.close()
-  await ended
 })
 
 test('close of an app that never listened exits the bus and runs the app\'s own hooks', async t => {
@@ -281,34 +160,6 @@ test('signal handlers are there from the start of the bus until its exit, and ot
   await app.close()
   t.equal(process.listenerCount('SIGTERM'), before)
   t.ok(process.listeners('SIGTERM').includes(other))
-})
-
-test('a large answer that a slow reader takes after the idle window arrives whole', async t => {
-  const app = await appWith(t, { drain: { idleWindow: 20, deadline: 20_000 } })
-  const size = 60_000_000
-  app.get('/large', async () => Buffer.alloc(size))
-  await app.listen({ port: 0 })
-  const socket = net.connect(portOf(app), '127.0.0.1')
-  socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
-  await once(socket, 'readable')
-  const closed = app.close()
-  await delay(300)
-  let received = 0
-  for await (const chunk of socket) received += (chunk as Buffer).length
-  t.ok(received > size, `${received} of ${size} bytes and the head`)
-  await closed
-})
-
-test('a second close, and a stop, join the drain that is under way', async t => {
-  const app = await appWith(t, { drain: { idleWindow: 500, deadline: 5_000 } })
-  const url = await app.listen({ port: 0 })
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  await get(url, agent)
-  const closed = [app.close(), app.engine.stop()]
-  await once(app.engine.draining, 'abort')
-  closed.push(app.close())
-  t.match(await get(url, agent), { status: 200 })
-  await Promise.all(closed)
 })
 
 test('close in the same turn as listen leaves nothing listening', async t => {

@@ -60,6 +60,9 @@ export const WorkersNotStopped = engineError('WORKERS_NOT_STOPPED', 'not all wor
 /** The drain deadline passed with requests still under way; they were cut. */
 export const DrainDeadlineExceeded = engineError('DRAIN_DEADLINE', '%s cut %s: %s')
 
+/** What the app's logger still held could not be written at the end. */
+export const LogLost = engineError('LOG_LOST', 'the end of the log could not be written: %s', ExitCode.OS)
+
 /** The plugin was registered where it cannot work. */
 export const RegistrationRefused = engineError('REGISTRATION_REFUSED', '%s', ExitCode.CONFIG)
 

@@ -1,18 +1,13 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
-import { IllegalTransition, ReentrantTransition, StartCancelled } from '../errors.js'
-import type { Channels, LogEntry, LogLevel } from './channels.js'
-import { Channel, isThenable, type Listener, type SubscribeOptions, type Subscription } from './channel.js'
+import { IllegalTransition, StartCancelled } from '../errors.js'
+import type { Channel, Subscription } from './channel.js'
 import { ChannelFailures, type ListenerFailure } from './channel-failures.js'
+import { Publisher } from './publisher.js'
+import { reentrancy, runInTransition } from './running-listener.js'
 import { StateWaiters, type WaitOptions } from './state-waiters.js'
 import { TRANSITIONS, type State } from './states.js'
 
 const stateChanged = diagnosticsChannel('fastkeep:engine:state')
-const logFailed = diagnosticsChannel('fastkeep:engine:log-failed')
-
-/** The listener that runs in a transition, found again in whatever it calls. */
-const running = new AsyncLocalStorage<{ bus: Bus, channel: string, name: string, isRunning: boolean }>()
-let runningCount = 0
 
 /**
  * The process bus: states, channels, and listeners that are awaited one after the other in the order of their
@@ -26,9 +21,8 @@ let runningCount = 0
  * bus.subscribe('stop', async () => { await database.close() }, { name: 'database' })
  * await bus.start()
  */
-export class Bus {
+export class Bus extends Publisher {
   #state: State = 'STOPPED'
-  readonly #channels = new Map<string, Channel>()
   readonly #waiters = new StateWaiters()
   #hasLaunched = false
   #cancelledBy: string | undefined
@@ -52,85 +46,13 @@ export class Bus {
   }
 
   /**
-   * Adds a listener to a channel and returns the function that takes it away again. A listener that is subscribed
-   * already gets the new options and is still called once. One that is subscribed during a publish does not run in it.
-   *
-   * A `stop` listener that has the same `name` as a `start` listener undoes just that one: when a start fails, it runs
-   * only if its start listener had been done.
-   *
-   * @returns a function that unsubscribes
-   */
-  subscribe<C extends keyof Channels> (channel: C, listener: Listener<Channels[C]>, options?: SubscribeOptions): () => void
-  subscribe (channel: string, listener: Listener, options?: SubscribeOptions): () => void
-  subscribe (channel: string, listener: Listener, options: SubscribeOptions = {}): () => void {
-    return this.#channel(channel).add(listener, options)
-  }
-
-  /** Takes a listener away; `false` if it was not there. */
-  unsubscribe (channel: string, listener: Listener<never[]>): boolean {
-    return this.#channels.get(channel)?.remove(listener as Listener) ?? false
-  }
-
-  /** Whether anybody listens to a channel. */
-  hasListeners (channel: string): boolean {
-    return (this.#channels.get(channel)?.subscriptions.length ?? 0) > 0
-  }
-
-  /**
-   * Runs all listeners of a channel in order, each after the one before has settled, even if some fail.
-   *
-   * @returns what the listeners returned, in order
-   * @throws {ChannelFailures} after the last listener, if any failed
-   */
-  publish<C extends keyof Channels> (channel: C, ...args: Channels[C]): Promise<unknown[]>
-  publish (channel: string, ...args: unknown[]): Promise<unknown[]>
-  async publish (name: string, ...args: unknown[]): Promise<unknown[]> {
-    const channel = this.#channels.get(name)
-    const outputs: unknown[] = []
-    if (channel === undefined) return outputs
-    const failures: ListenerFailure[] = []
-    for (const subscription of channel.subscriptions) {
-      if (!subscription.isActive) continue
-      try {
-        const output = channel.run(subscription, args)
-        outputs.push(isThenable(output) ? await output : output)
-      } catch (failure) {
-        failures.push(this.#reported(failure as ListenerFailure))
-      }
-    }
-    if (failures.length > 0) throw new ChannelFailures(failures)
-    return outputs
-  }
-
-  /**
-   * Publishes a {@link LogEntry} on `log`. A log listener that fails disturbs nobody: its failure goes to the
-   * diagnostics channel `fastkeep:engine:log-failed`.
-   *
-   * @param code a stable name of the event, e.g. `FST_KEEP_ENGINE_STATE`
-   */
-  log (message: string, level: LogLevel = 'info', error?: unknown, code?: string): void {
-    const channel = this.#channels.get('log')
-    if (channel === undefined) return
-    const entry: LogEntry = { message, level, ...error === undefined ? {} : { error }, ...code === undefined ? {} : { code } }
-    for (const subscription of channel.subscriptions) {
-      if (!subscription.isActive) continue
-      try {
-        const output = channel.run(subscription, [entry])
-        if (isThenable(output)) output.then(undefined, failure => logFailed.publish({ bus: this, failure }))
-      } catch (failure) {
-        logFailed.publish({ bus: this, failure })
-      }
-    }
-  }
-
-  /**
    * STOPPED to STARTED: runs the `start` listeners, then the `ready` listeners. The first time, `launch` comes before.
    * The first failure ends the start: what had started is stopped in reverse order and the bus is STOPPED again.
    *
    * @throws {ChannelFailures} with what the failing listener threw as `cause`
    */
   start (): Promise<void> {
-    const refusal = this.#reentrancy('start')
+    const refusal = reentrancy(this, 'start')
     if (refusal !== undefined) return Promise.reject(refusal)
     if (this.#starting !== undefined && this.#cancelledBy === undefined) return this.#starting
     if (this.#state === 'STARTED' && this.#stopping === undefined && this.#exiting === undefined) return Promise.resolve()
@@ -149,7 +71,7 @@ export class Bus {
    * @throws {ChannelFailures}
    */
   stop (): Promise<void> {
-    const refusal = this.#reentrancy('stop')
+    const refusal = reentrancy(this, 'stop')
     return refusal === undefined ? this.#stop('stop') : Promise.reject(refusal)
   }
 
@@ -159,7 +81,7 @@ export class Bus {
    * @throws {ChannelFailures} with the failures of both
    */
   exit (): Promise<void> {
-    const refusal = this.#reentrancy('exit')
+    const refusal = reentrancy(this, 'exit')
     if (refusal !== undefined) return Promise.reject(refusal)
     this.#exiting ??= inNextTurn(() => this.#runExit())
     return this.#exiting
@@ -171,7 +93,7 @@ export class Bus {
    * @throws {ChannelFailures}
    */
   graceful (): Promise<void> {
-    const refusal = this.#reentrancy('graceful')
+    const refusal = reentrancy(this, 'graceful')
     if (refusal !== undefined) return Promise.reject(refusal)
     if (this.#graceful !== undefined) return this.#graceful
     if (this.#state !== 'STARTED' || this.#stopping !== undefined) return Promise.reject(new IllegalTransition('be graceful', this.#state))
@@ -209,12 +131,12 @@ export class Bus {
 
   /** Unlike a publish, ends with the first failure: nothing is started on top of what did not start. */
   async #runInOrder (name: 'start' | 'ready', done: Subscription[]): Promise<void> {
-    const channel = this.#channel(name)
+    const channel = this.channel(name)
     for (const subscription of channel.subscriptions) {
       this.#assertNotCancelled()
       if (!subscription.isActive) continue
       try {
-        await this.#runInTransition(channel, subscription)
+        await runInTransition(this, channel, subscription)
         done.push(subscription)
       } catch (failure) {
         throw new ChannelFailures([failure as ListenerFailure])
@@ -230,11 +152,11 @@ export class Bus {
   /** The units that had started, last first; then the `stop` listeners that belong to no unit. */
   async #rollBack (done: readonly Subscription[], failures: ListenerFailure[]): Promise<void> {
     this.#enter('STOPPING')
-    const stops = this.#channel('stop').subscriptions
-    const startUnits = new Set(this.#channel('start').subscriptions.map(({ unit }) => unit).filter(unit => unit !== undefined))
+    const stops = this.channel('stop').subscriptions
+    const startUnits = new Set(this.channel('start').subscriptions.map(({ unit }) => unit).filter(unit => unit !== undefined))
     const undoing = done.toReversed().flatMap(({ unit }) => stops.filter(stop => unit !== undefined && stop.unit === unit))
     const others = stops.filter(({ unit }) => unit === undefined || !startUnits.has(unit))
-    await this.#runAll(this.#channel('stop'), [...new Set([...undoing, ...others])], failures)
+    await this.#runAll(this.channel('stop'), [...new Set([...undoing, ...others])], failures)
     this.#enter('STOPPED')
   }
 
@@ -264,7 +186,7 @@ export class Bus {
     await this.#graceful?.catch(() => {})
     this.#enter('STOPPING')
     for (const name of ['drain', 'stop']) {
-      const channel = this.#channel(name)
+      const channel = this.channel(name)
       await this.#runAll(channel, channel.subscriptions, failures)
     }
     this.#enter('STOPPED')
@@ -278,14 +200,14 @@ export class Bus {
       failures.push(...(error as ChannelFailures).errors)
     }
     this.#enter('EXITING')
-    const channel = this.#channel('exit')
+    const channel = this.channel('exit')
     await this.#runAll(channel, channel.subscriptions, failures)
     this.#enter('EXITED')
     if (failures.length > 0) throw new ChannelFailures(failures)
   }
 
   async #publishInTransition (name: string): Promise<void> {
-    const channel = this.#channel(name)
+    const channel = this.channel(name)
     const failures: ListenerFailure[] = []
     await this.#runAll(channel, channel.subscriptions, failures)
     if (failures.length > 0) throw new ChannelFailures(failures)
@@ -295,36 +217,11 @@ export class Bus {
     for (const subscription of subscriptions) {
       if (!subscription.isActive) continue
       try {
-        await this.#runInTransition(channel, subscription)
+        await runInTransition(this, channel, subscription)
       } catch (failure) {
-        failures.push(this.#reported(failure as ListenerFailure))
+        failures.push(this.reported(failure as ListenerFailure))
       }
     }
-  }
-
-  async #runInTransition (channel: Channel, subscription: Subscription): Promise<void> {
-    const frame = { bus: this, channel: channel.name, name: subscription.name, isRunning: true }
-    runningCount++
-    try {
-      await running.run(frame, () => channel.run(subscription, []))
-    } finally {
-      frame.isRunning = false
-      // On Node 20 and 22 an AsyncLocalStorage in use slows down every promise of the process.
-      if (--runningCount === 0) running.disable()
-    }
-  }
-
-  /** Work that a listener leaves behind keeps its frame; only while the listener runs would the bus wait for itself. */
-  #reentrancy (method: string): Error | undefined {
-    const frame = running.getStore()
-    if (frame === undefined || frame.bus !== this || !frame.isRunning) return undefined
-    return new ReentrantTransition(method, frame.name, frame.channel)
-  }
-
-  /** Says at once what the caller hears only after the listeners that still run. */
-  #reported (failure: ListenerFailure): ListenerFailure {
-    this.log(`Listener of "${failure.channel}" failed: ${failure.message}`, 'error', failure, failure.code)
-    return failure
   }
 
   #settled (): void {
@@ -342,15 +239,6 @@ export class Bus {
     this.log(`Bus ${state}`, 'info', undefined, 'FST_KEEP_ENGINE_STATE')
     stateChanged.publish({ bus: this, from, to: state })
     this.#waiters.entered(state)
-  }
-
-  #channel (name: string): Channel {
-    let channel = this.#channels.get(name)
-    if (channel === undefined) {
-      channel = new Channel(name)
-      this.#channels.set(name, channel)
-    }
-    return channel
   }
 }
 

@@ -6,7 +6,7 @@ import { CRASH_RULES, DEFAULT_CRASH_DEADLINE, type CrashPolicyOptions } from '..
 import type { DaemonOptions } from '../plugins/daemonizer.js'
 import { DEFAULT_SIGNALS, WINDOWS_SIGNALS, type SignalAction, type SignalMap } from '../plugins/signal-handler.js'
 import { ADDRESS_RULES } from '../server/listen-options.js'
-import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server.js'
+import { DEFAULT_DRAIN, type ServerDrainOptions } from '../server/server-drain.js'
 import { choice, list, noneOr, octal, plain, truth, wholeNumber, type TextForm } from './text-form.js'
 
 /** What a configuration file may contain, e.g. `export default { port: 80 } satisfies ConfigOptions`. */

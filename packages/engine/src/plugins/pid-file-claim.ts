@@ -68,9 +68,19 @@ export function takeOver (path: string, inherited: number, lock: Lock): Claim {
   return claimed(path, draft)
 }
 
+/** Whether the path still names the file, or hides it: after a drop of privileges its directory may not be this user's to search. */
+export function mayBeAt (path: string, stats: BigIntStats): boolean {
+  try {
+    return isAt(path, stats)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return true
+    throw error
+  }
+}
+
 /** Whether the path still names the file that was claimed, and it has not been handed over since. */
 export function isOurs (path: string, { fd, stats }: Claim): boolean {
-  if (!isAt(path, stats)) return false
+  if (!mayBeAt(path, stats)) return false
   const content = contentFor(process.pid)
   const buffer = Buffer.alloc(content.length + 1)
   return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)) === content

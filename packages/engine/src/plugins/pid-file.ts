@@ -5,10 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { Handover } from '../supervisor/handover.js'
-import { type Claim, isOurs, remove, rewrite, takeOver, tryToClaim } from './pid-file-claim.js'
+import { type Claim, isOurs, mayBeAt, remove, rewrite, takeOver, tryToClaim } from './pid-file-claim.js'
 import { asPIDFileError, PIDFileHeld, PIDFileRefused } from './pid-file-errors.js'
 import { type Lock, lockOfInherited } from './pid-file-lock.js'
-import { isAt, OPEN_FLAGS } from './read-pid-file.js'
+import { OPEN_FLAGS } from './read-pid-file.js'
 
 export interface PIDFileOptions {
   /**
@@ -32,7 +32,8 @@ const RETRY_INTERVAL = 20
  * - held: the process that the file names runs and is old enough to have written it, or the lock is held
  * - stale, and replaced: it is empty, or its process does not exist, or is younger than the file
  * - refused, and left alone: symbolic and hard links, directories, FIFOs, sockets, devices, and any other content
- * - removed at the end if it is still this process's own file; emptied if the user may not remove it any more
+ * - removed at the end if it is still this process's own file, also when something calls `process.exit()`; emptied if
+ *   the user may not remove it any more
  *
  * The lock is flock(2)'s, by the program flock(1), or on macOS and the BSDs by O_EXLOCK. Without either, PID and start
  * time decide alone.
@@ -88,7 +89,7 @@ export class PIDFile {
   async takeBack (): Promise<void> {
     const claim = this.#claim
     // A successor that may not write to the directory, as this process may not, has written into the file itself.
-    if (claim === undefined || !isAt(this.path, claim.stats)) await this.claim()
+    if (claim === undefined || !mayBeAt(this.path, claim.stats)) await this.claim()
     else if (!isOurs(this.path, claim)) rewrite(this.path, claim.fd)
   }
 
@@ -124,6 +125,7 @@ export class PIDFile {
   release (): void {
     const claim = this.#claim
     this.#claim = undefined
+    process.off('exit', this.#atProcessExit)
     if (this.#inheritedFd !== undefined) closeSync(this.#inheritedFd)
     this.#inheritedFd = undefined
     if (claim === undefined) return
@@ -156,16 +158,26 @@ export class PIDFile {
   #lockOf (fd: number): Lock | 'absent' {
     try {
       const stats = fstatSync(fd, { bigint: true })
-      if (isAt(this.path, stats)) return lockOfInherited(this.path, fd, OPEN_FLAGS)
+      if (mayBeAt(this.path, stats)) return lockOfInherited(this.path, fd, OPEN_FLAGS)
       return lstatSync(this.path, { throwIfNoEntry: false }) === undefined ? 'absent' : 'theirs'
     } catch (error) {
       throw asPIDFileError(this.path, 'taken over', error)
     }
   }
 
+  /** Something has ended the process before the bus had exited. */
+  readonly #atProcessExit = (): void => {
+    try {
+      this.release()
+    } catch {
+      // Nobody can be told any more; the next start finds it stale.
+    }
+  }
+
   #keep (claim: Claim, how: string): void {
     if (this.#claim !== undefined) closeSync(this.#claim.fd)
     this.#claim = claim
+    process.off('exit', this.#atProcessExit).once('exit', this.#atProcessExit)
     this.#engine.log(`PID ${process.pid} ${how} ${this.path}`)
     if (claim.lock === 'none') this.#engine.log(`PID file ${this.path}: there is no flock(1) to lock it with, PID and start time protect it alone`, 'warn')
     changed.publish({ path: this.path, pid: process.pid, change: how })

@@ -9,7 +9,7 @@ import { SignalListenerInvalid, UnknownSignal } from '../errors.js'
  * - `quit`: the same with the drain's deadline at once
  * - `graceful`: the process reads again what it can
  * - `reload`, `restart`: a successor takes over, nothing is lost
- * - `hangup`: `reload`, or `exit` where standard input is a terminal, which has then been closed
+ * - `hangup`: `reload`, or `exit` where standard input was a terminal at the start, which has then been closed
  * - `ignore`: nothing
  */
 export type SignalAction = 'exit' | 'quit' | 'graceful' | 'reload' | 'restart' | 'hangup' | 'ignore'
@@ -47,6 +47,9 @@ const KILL_PATIENCE = 200
 
 const STDIN = 0
 
+/** With this flag, of Node 22.14 and later, the signal is blocked for the whole process. */
+const SIGUSR1_BLOCKED = /(^|\s)--disable[-_]sigusr1(\s|$)/
+
 const UNCATCHABLE = new Set(['SIGKILL', 'SIGSTOP'])
 
 /**
@@ -63,6 +66,7 @@ export class SignalHandler {
   readonly #map: SignalMap
   readonly #installed = new Map<NodeJS.Signals, () => void>()
   readonly #unit: Unit<'start' | 'exit'>
+  #hasTerminal = false
   #exitRequests = 0
 
   constructor (engine: Engine, signals: SignalMap = {}) {
@@ -107,7 +111,12 @@ export class SignalHandler {
   }
 
   #installAll (): void {
+    // Of one that has been closed the system does not tell that it was a terminal.
+    this.#hasTerminal = process.getBuiltinModule('node:tty').isatty(STDIN)
     for (const signal of Object.keys(this.#map)) this.#install(signal as NodeJS.Signals)
+    if (SIGUSR1_BLOCKED.test([...process.execArgv, process.env.NODE_OPTIONS].join(' '))) {
+      this.#engine.log('SIGUSR1 does nothing: Node runs with --disable-sigusr1, which keeps it from the process; leave the flag out, the handler keeps the inspector closed as well', 'warn', undefined, 'FST_KEEP_ENGINE_SIGNAL_BLOCKED')
+    }
   }
 
   #install (signal: NodeJS.Signals): void {
@@ -131,7 +140,7 @@ export class SignalHandler {
         this.#engine.server.hurry(signal)
         return this.#exit(signal)
       case 'graceful': return this.#report(signal, this.#engine.graceful())
-      case 'hangup': return process.getBuiltinModule('node:tty').isatty(STDIN) ? this.#exit(signal) : this.#report(signal, this.#engine.reload())
+      case 'hangup': return this.#hasTerminal ? this.#exit(signal) : this.#report(signal, this.#engine.reload())
       case 'reload': return this.#report(signal, this.#engine.reload())
       case 'restart': return this.#report(signal, this.#engine.restart())
       case 'ignore': case undefined: return

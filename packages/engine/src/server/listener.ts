@@ -144,9 +144,8 @@ const nothing = (): void => {}
 function removal (path: string): () => void {
   const mine = statOf(path)?.ino
   return () => {
-    if (statOf(path)?.ino !== mine) return
     try {
-      rmSync(path, { force: true })
+      if (statOf(path)?.ino === mine) rmSync(path, { force: true })
     } catch (error) {
       // After privileges were dropped, in a directory of root's: what stays is stale, and the next start replaces it.
       if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error

@@ -1,33 +1,18 @@
-import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
 import type { FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/bus.js'
 import { Unit, type Priorities } from '../bus/unit.js'
-import { AppRefused, DrainDeadlineExceeded } from '../errors.js'
+import { AppRefused } from '../errors.js'
 import { predecessor } from '../supervisor/predecessor.js'
 import { supervised } from '../supervisor/supervised.js'
 import { takeInherited } from '../systemd/socket-activation.js'
 import { BoundSockets } from './bound-sockets.js'
-import { DrainDelay } from './drain-delay.js'
-import { drain, type DrainListener, type DrainOptions } from './drain.js'
-import type { CutRequest } from './http1-drain.js'
+import type { DrainListener, DrainOptions } from './drain.js'
 import { giveSocket } from './give-socket.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
 import { checkListenOptions, type ListenOptions } from './listen-options.js'
 import type { Listener } from './listener.js'
 import { ServedApp } from './served-app.js'
-
-export interface ServerDrainOptions extends DrainOptions {
-  /** ms between readiness going off and the drain; none after a successor has taken over, or after a fault. Default 0. */
-  delay?: number
-  /**
-   * ms for which idle connections stay usable after a successor has taken over. Default: as long as the answers have
-   * told the clients (`keepAliveTimeout`), so that none is surprised. The deadline counts from its end.
-   */
-  restartIdleWindow?: number
-}
-
-/** ms. Below what process managers wait before they kill: systemd 90 s, Kubernetes 30 s. */
-export const DEFAULT_DRAIN = { delay: 0, idleWindow: 5_000, deadline: 25_000 } as const satisfies ServerDrainOptions
+import { ServerDrain, type ServerDrainOptions } from './server-drain.js'
 
 /** Makes a Fastify instance, for an engine that starts more than once: Fastify cannot open again what was closed. */
 export type AppFactory = () => FastifyInstance | Promise<FastifyInstance>
@@ -57,10 +42,6 @@ interface Held {
 /** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `delay` (20) of `drain`, `drain` (20) and `close` (60) of `stop`. */
 export type ServerPriorities = Priorities<'bind' | 'listen' | 'delay' | 'drain' | 'close'>
 
-/** ms between two messages about a drain: `{ bus, connections, left }`, the last in ms. */
-const PROGRESS_INTERVAL = 1_000
-const drainProgress = diagnosticsChannel('fastkeep:engine:drain')
-
 let inherited: InheritedSockets | undefined
 
 /** Those that this process was started with; whoever binds first takes what is his. */
@@ -78,27 +59,21 @@ export class Server {
   readonly #held: Held[] = []
   readonly #drainListeners = new Set<DrainListener>()
   #holder: Holder = { connections: 0, keepAliveTimeout: 0, longestStop: 0, longestDrain: 0 }
-  readonly #drainOptions: ServerDrainOptions
-  readonly #delay: DrainDelay
+  readonly #drain: ServerDrain
   #isHandedOver = false
-  #draining = new AbortController()
-  #hurry = new AbortController()
-  #whyHurry = ''
 
   /** @param priorities of its listeners, other than the default ones */
-  constructor (bus: Bus, drainOptions: Partial<ServerDrainOptions> = {}, priorities: ServerPriorities = {}) {
-    const { delay = DEFAULT_DRAIN.delay, idleWindow = DEFAULT_DRAIN.idleWindow, deadline = DEFAULT_DRAIN.deadline, restartIdleWindow } = drainOptions
+  constructor (bus: Bus, drain: Partial<ServerDrainOptions> = {}, priorities: ServerPriorities = {}) {
     this.#bus = bus
-    this.#delay = new DrainDelay(delay)
-    this.#drainOptions = { idleWindow, deadline, ...restartIdleWindow === undefined ? {} : { restartIdleWindow } }
+    this.#drain = new ServerDrain(bus, drain)
     const { close, ...others } = priorities
     new Unit(bus, 'Server', {
       inherit: { channel: 'start', priority: 15, run: () => { inheritedSockets() } },
       ready: { channel: 'start', priority: 20, run: () => this.#ready() },
       bind: { channel: 'start', priority: 75, run: () => this.#bind() },
       listen: { channel: 'start', priority: 80, run: () => this.#listen() },
-      delay: { channel: 'drain', priority: 20, run: () => this.#waitBeforeDrain() },
-      drain: { channel: 'stop', priority: 20, run: () => this.#drain() },
+      delay: { channel: 'drain', priority: 20, run: () => this.#drain.wait() },
+      drain: { channel: 'stop', priority: 20, run: () => this.#drainAll() },
     }).subscribe(others)
     // A unit of its own: after a failed start too, the apps are closed after whatever was started on them.
     new Unit(bus, 'app.close()', {
@@ -114,7 +89,7 @@ export class Server {
 
   /** Aborts when the drain begins: streams and server-sent events should end then. */
   get draining (): AbortSignal {
-    return this.#draining.signal
+    return this.#drain.signal
   }
 
   /** Open connections, upgraded ones included. */
@@ -175,14 +150,12 @@ export class Server {
    * @param why what the error of the drain says cut the requests
    */
   hurry (why = 'a request to hurry'): void {
-    this.#whyHurry ||= why
-    this.#hurry.abort()
-    this.#delay.skip()
+    this.#drain.hurry(why)
   }
 
   /** The drain, the present one or the next, begins without its delay. */
   skipDelay (): void {
-    this.#delay.skip()
+    this.#drain.skipDelay()
   }
 
   /** Whether a successor serves on the same sockets. */
@@ -193,7 +166,7 @@ export class Server {
   /** The sockets are a successor's as well from now on: the drain gives clients the time that they were told. */
   handOver (): void {
     this.#isHandedOver = true
-    this.#delay.skip()
+    this.#drain.skipDelay()
     for (const sockets of this.#allSockets) sockets.handOver()
   }
 
@@ -222,12 +195,12 @@ export class Server {
 
   /** ms that the drain of a restart may take. */
   get longestDrain (): number {
-    return this.#restartDrain(this.#apps).deadline
+    return this.#restartDrain.deadline
   }
 
   /** ms from the begin of a stop that this process may take to drain. */
   get longestStop (): number {
-    return this.#delay.ms + this.#stopDrain.deadline
+    return this.#drain.delay + this.#stopDrain.deadline
   }
 
   /** Gives the unix sockets to another user: after the drop of privileges this process could not remove them. */
@@ -288,53 +261,26 @@ export class Server {
   }
 
   async #listen (): Promise<void> {
-    if (this.#draining.signal.aborted) this.#draining = new AbortController()
-    if (this.#hurry.signal.aborted) this.#hurry = new AbortController()
-    this.#whyHurry = ''
-    this.#delay.reset()
+    this.#drain.reset()
     for (const app of this.#apps) await app.listen()
     for (const url of this.urls) this.#bus.log(`Serving on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
   }
 
-  async #waitBeforeDrain (): Promise<void> {
-    if (this.#delay.isSkipped) return
-    this.#bus.log(`Not ready any more; the drain begins in ${this.#delay.ms} ms`, 'info', undefined, 'FST_KEEP_ENGINE_DRAIN_DELAYED')
-    await this.#delay.wait()
-  }
-
-  async #drain (): Promise<void> {
-    this.#draining.abort()
+  async #drainAll (): Promise<void> {
+    this.#drain.begin()
     await this.#drainApps(this.#apps, [...this.#drainListeners])
   }
 
   async #drainApps (apps: readonly ServedApp[], listeners: readonly DrainListener[]): Promise<void> {
-    const options = this.#isHandedOver ? this.#restartDrain(apps) : this.#stopDrain
-    const end = performance.now() + options.deadline
-    const progress = setInterval(() => this.#tellProgress(apps, end), PROGRESS_INTERVAL)
-    const requests = await drain(apps, listeners, options, this.#hurry.signal).finally(() => clearInterval(progress))
-    for (const { request, age } of requests) {
-      this.#bus.log(`Cut by the end of the drain: ${request}, begun ${age} ms before`, 'warn', undefined, 'FST_KEEP_ENGINE_CUT')
-    }
-    if (requests.length > 0) {
-      throw deadlineError(requests, this.#hurry.signal.aborted ? this.#whyHurry : `the drain deadline of ${options.deadline} ms`)
-    }
-  }
-
-  #tellProgress (apps: readonly ServedApp[], end: number): void {
-    const connections = this.#connectionsOf(apps)
-    const left = Math.max(0, Math.round(end - performance.now()))
-    drainProgress.publish({ bus: this.#bus, connections, left })
-    this.#bus.log(`Draining: ${connections} ${connections === 1 ? 'connection' : 'connections'} left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
+    await this.#drain.run({ targets: apps, listeners, connections: () => this.#connectionsOf(apps), options: this.#isHandedOver ? this.#restartDrain : this.#stopDrain })
   }
 
   get #stopDrain (): DrainOptions {
-    const { idleWindow, deadline } = this.#drainOptions
-    return { idleWindow, deadline: Math.max(deadline, this.#holder.longestStop) }
+    return this.#drain.onStop(this.#holder.longestStop)
   }
 
-  #restartDrain (apps: readonly ServedApp[]): DrainOptions {
-    const { restartIdleWindow = Math.max(this.#holder.keepAliveTimeout, ...apps.map(app => app.keepAliveTimeout)), deadline } = this.#drainOptions
-    return { idleWindow: restartIdleWindow, deadline: Math.max(restartIdleWindow + deadline, this.#holder.longestDrain) }
+  get #restartDrain (): DrainOptions {
+    return this.#drain.afterRestart(Math.max(this.#holder.keepAliveTimeout, this.keepAliveTimeout), this.#holder.longestDrain)
   }
 
   #releaseHeld (): void {
@@ -348,10 +294,4 @@ export class Server {
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1) throw new AggregateError(errors, errors.map(({ message }) => message).join('; '))
   }
-}
-
-function deadlineError (requests: readonly CutRequest[], what: string): Error {
-  const named = requests.slice(0, 5).map(({ request }) => request).join(', ')
-  const count = requests.length === 1 ? '1 request' : `${requests.length} requests`
-  return new DrainDeadlineExceeded(what, count, requests.length > 5 ? `${named}, ...` : named)
 }
