@@ -121,3 +121,11 @@ test('an app that throws while it is loaded ends the start with 70', async t => 
   t.equal(code, 70)
   t.match(output, /throws\.mjs failed while it was loaded: no database/)
 })
+
+for (const args of [[], ['--workers', '1']]) {
+  test(`a log that cannot be written, and a group without a user, end a start of ${args.length === 0 ? 'one process' : 'workers'}`, async t => {
+    const project = new Project(t)
+    t.match(await project.run(['start', 'plugin.mjs', '--log', 'missing/app.log', ...args]), { code: 73, output: /the log .*missing\/app\.log cannot be opened: ENOENT/ })
+    t.match(await project.run(['start', 'plugin.mjs', '--group', '1', ...args]), { code: 78, output: /"group".* a "user", and there is none/ })
+  })
+}

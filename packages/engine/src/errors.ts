@@ -45,7 +45,7 @@ export const RestartFailed = engineError('RESTART_FAILED', 'the restart failed, 
 export const WorkerFailed = engineError('WORKER_FAILED', '%s did not come to serve: %s')
 
 /** A supervisor cannot work here, or not with what it was given. */
-export const SupervisorRefused = engineError('SUPERVISOR_REFUSED', 'supervisor: %s', ExitCode.CONFIG)
+export const SupervisorRefused = engineError('SUPERVISOR_REFUSED', '%s', ExitCode.CONFIG)
 
 /** A passphrase was needed, and there was nobody to ask. */
 export const PassphraseMissing = engineError('PASSPHRASE_MISSING',

@@ -1,6 +1,6 @@
 import type { ListenOptions } from '@fastkeep/engine'
 
-/** Where one address of `--listen` may be written differently, for the error. */
+/** How addresses of `--listen` are written, for the error. */
 export const LISTEN_FORMS = 'addresses like 8080, 0.0.0.0:80, [::]:443 or unix:/run/shop.sock, each perhaps with the name that an app takes it by before it: https=[::]:443'
 
 const HIGHEST_PORT = 65_535

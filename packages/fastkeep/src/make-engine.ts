@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import type Fastify from 'fastify'
@@ -9,6 +10,7 @@ import { withConfigurationInEnvironment } from './configuration-environment.js'
 import { AppFailed, AppRefused } from './errors.js'
 import { importModules } from './import-modules.js'
 import { isInstance, loadApp } from './load-app.js'
+import { openLog } from './process-log.js'
 
 /** Without the options of the command alone. */
 type EngineConfiguration = Pick<Configuration, 'options' | 'effective'>
@@ -40,6 +42,8 @@ export async function makeEngine (file: string, configuration: EngineConfigurati
 }
 
 async function instanceOf (path: string, options: CommandOptions): Promise<Instance> {
+  // The app's logger would wait for it without a word.
+  if (options.log !== undefined) closeSync(openLog(resolve(options.log)))
   await importModules(options.import)
   const loaded = await loadApp(path)
   if (loaded.kind === 'instance') return { app: loaded.app }

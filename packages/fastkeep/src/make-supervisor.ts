@@ -17,6 +17,7 @@ import { logProcess } from './process-log.js'
 export function makeSupervisor (file: string, { options, effective }: Pick<Configuration, 'options' | 'effective'>, flags: readonly Given[]): Engine {
   const { drain: { delay: _workersOwn, ...drain } = {}, restartTimeout, workers = 'auto', user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, balance, recycle, logFiles = [], log, logLevel, autoreload, signals } = options
   if (autoreload !== undefined && autoreload !== false) throw new UsageError('--watch and --workers contradict each other: for development one process is enough')
+  const files = user === undefined || log === undefined ? logFiles : [...logFiles, log]
   const engine = new Engine(defined({ drain, restartTimeout }))
   engine.effective = effective
   logProcess(engine, { file: log, level: logLevel })
@@ -27,7 +28,7 @@ export function makeSupervisor (file: string, { options, effective }: Pick<Confi
     listen: listenersOf(options),
     ...process.execArgv.length === 0 ? {} : { execArgv: process.execArgv },
     ...defined({ user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, balance, recycle }),
-    ...user === undefined || (logFiles.length === 0 && log === undefined) ? {} : { logFiles: log === undefined ? logFiles : [...logFiles, log] },
+    ...files.length === 0 ? {} : { logFiles: files },
   }).subscribe()
   const { crash, daemon, pidFile, controlSocket } = options
   configureEngine(engine, {

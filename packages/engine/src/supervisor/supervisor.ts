@@ -146,8 +146,10 @@ export class Supervisor {
     // The working directory may change before they are used.
     const absolute = (paths: readonly string[] = []): string[] => paths.map(path => resolve(path))
     this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), mustRead: absolute(options.mustRead), secrets: absolute(options.secrets) }
+    const ofUser = (['group', 'logFiles', 'mustRead'] as const).find(name => options[name] !== undefined)
+    if (options.user === undefined && ofUser !== undefined) throw new SupervisorRefused(`supervisor: the option "${ofUser}" says how workers become a "user", and there is none`)
     this.#listeners = [listen].flat()
-    if (this.#listeners.length === 0) throw new SupervisorRefused('the option "listen" is an empty array; name one address at least')
+    if (this.#listeners.length === 0) throw new SupervisorRefused('supervisor: the option "listen" is an empty array; name one address at least')
     this.#sockets = engine.server.hold(this.#listeners, this.#holder())
     this.#workers = this.#makeWorkers()
     this.#unit = new Unit(engine, 'Supervisor', {
@@ -161,7 +163,7 @@ export class Supervisor {
 
   subscribe (priorities?: Priorities<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>): this {
     if (this.#unit.isSubscribed) return this
-    if (process.platform === 'win32') throw new SupervisorRefused('it hands sockets to its workers by their descriptors, which Windows does not have; run one process, or several behind a proxy')
+    if (process.platform === 'win32') throw new SupervisorRefused('a supervisor hands sockets to its workers by their descriptors, which Windows does not have; run one process, or several behind a proxy')
     this.#unit.subscribe(priorities)
     this.#engine.supervisor = this
     this.#engine.server.onDrain(deadline => this.#stop(deadline))
