@@ -1,17 +1,7 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import tap, { test } from 'tap'
-import { Child, plainEnvironment } from '../child.js'
+import { test } from 'tap'
+import { nodeOf, passesOn, presentNode } from '../on-node.ts'
 
-const run = promisify(execFile)
-const folder = mkdtempSync(join(tmpdir(), 'fastkeep-node-'))
-tap.teardown(() => rmSync(folder, { recursive: true }))
-
-const present = Number(process.versions.node.split('.')[0])
 /** What depends on Node itself: whole files, or the tests of them that tell most. */
 const FILES: Readonly<Record<string, RegExp | undefined>> = {
   bus: undefined,
@@ -33,24 +23,10 @@ const FILES: Readonly<Record<string, RegExp | undefined>> = {
   autoreloader: /which the process has loaded|loaded while the service runs|by default the process is replaced/,
 }
 
-/** The npm package `node` brings Node itself. */
-export async function nodeOf (version: number): Promise<string> {
-  const { stdout } = await run('npx', ['--yes', '--package', `node@${version}`, 'node', '-p', 'process.execPath'], { cwd: folder, env: plainEnvironment() })
-  return stdout.trim()
-}
-
 /** Runs what depends on Node itself on another version than the present one. */
 export function testOnNode (version: number): void {
-  test(`the engine on Node ${version}`, { skip: version === present && 'all tests run on it' }, async t => {
+  test(`the engine on Node ${version}`, { skip: version === presentNode && 'all tests run on it' }, async t => {
     const node = await nodeOf(version)
-    for (const [name, tests] of Object.entries(FILES)) {
-      const file = fileURLToPath(new URL(`${name}.test.ts`, import.meta.url))
-      const child = new Child(t, node, ['--import=tsx', file], {
-        env: { ...plainEnvironment(), TAP_TIMEOUT: '170', ...tests !== undefined && { TAP_GREP: String(tests) } },
-      })
-      const { code } = await child.ended
-      const failed = child.output.split('\n').filter(line => /^ *not ok/.test(line)).join('\n')
-      t.equal(code, 0, `${file}\n${failed}`)
-    }
+    for (const [name, tests] of Object.entries(FILES)) await passesOn(t, node, fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)), tests)
   })
 }

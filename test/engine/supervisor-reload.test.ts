@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { readPIDFile } from '@fastkeep/engine'
+import { readPIDFile, type WorkerStatus } from '@fastkeep/engine'
 import { failedIn } from '../../bench/load/client.js'
 import { folderOf, isAlive, supervisedService } from './supervised-service.js'
 import { LOADS, underLoad } from './under-load.js'
@@ -118,3 +119,24 @@ for (const [name, options] of Object.entries(LOADS)) {
     t.equal(failedIn(counted), 0, JSON.stringify(counted))
   })
 }
+
+test('a new worker starts with less of the processors than those that serve, where it can get as much again', async t => {
+  const { supervisor, deploy, status } = await supervisedService(t)
+  const priorities = (pid: number): number[] => readdirSync(`/proc/${pid}/task`).map(thread => getPriority(Number(thread)))
+  const own = getPriority()
+  const [, capabilities] = /^CapEff:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) as unknown as [string, string]
+  const mayRaise = (BigInt(`0x${capabilities}`) >> 23n & 1n) === 1n
+  deploy('hangs')
+  supervisor.kill('SIGHUP')
+  let starting: WorkerStatus | undefined
+  while (starting === undefined) starting = (await status()).workers.find(({ state }) => state === 'starting')
+  t.same(new Set(priorities(starting.pid)), new Set([mayRaise ? Math.min(19, own + 10) : own]))
+  process.kill(starting.pid, 'SIGKILL')
+  await supervisor.match(/the reload failed/)
+  deploy('1')
+  supervisor.kill('SIGHUP')
+  await supervisor.match(/All 2 workers are new/)
+  const ready = (await status()).workers.filter(({ state }) => state === 'ready')
+  t.equal(ready.length, 2)
+  for (const { pid } of ready) t.same(new Set(priorities(pid)), new Set([own]))
+})

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { Child, plainEnvironment } from '../child.js'
-import { nodeOf } from '../engine/on-node.js'
+import { nodeOf } from '../on-node.ts'
 import { CLI, Project } from './project.js'
 
 /** From 22.18 and 23.6 on it strips types without a flag. */

@@ -19,7 +19,7 @@ async function serviceOf (types: readonly string[]): Promise<FastifyInstance> {
 const CLASSES: ReadonlyArray<readonly [string, Record<string, string>, readonly string[]]> = [
   ['document', DOCUMENT, ['text/html', 'TEXT/HTML; charset=utf-8', 'application/xhtml+xml', 'image/svg+xml', 'application/pdf',
     'text/javascript', 'application/javascript; charset=utf-8', 'application/xml', 'application/octet-stream', 'image',
-    'nonsense', 'image/png, text/html', 'image/png text/html', 'image/x+xml', 'multipart/mixed']],
+    'nonsense', 'image/png, text/html', 'text/html x+json', 'image/png text/html', 'image/x+xml', 'multipart/mixed']],
   ['api', API, ['application/json', 'application/json; charset=utf-8', 'Application/Problem+JSON', 'application/ld+json ; a=b',
     'text/event-stream', 'text/plain; charset=utf-8', 'application/x-ndjson']],
   ['asset', ASSET, ['text/css', 'font/woff2', 'image/png', 'image/avif', 'audio/mpeg', 'video/mp4; codecs="a;b"',

@@ -49,6 +49,13 @@ test('it tells the parts that a route or a scope has changed, even for a route a
   }
 })
 
+test('it names the functions that have a say in a policy', async t => {
+  const service = Fastify()
+  const tenant = (): string => 'https://a.example'
+  await service.register(secureHeaders, { contentSecurityPolicy: { directives: { imgSrc: { append: [tenant] } } } })
+  t.match(header(service.secureHeaders.describe().document, 'content-security-policy')?.value, "img-src 'self' data: tenant();")
+})
+
 test('it tells the classes of content apart', async t => {
   const { api, asset } = (await app()).secureHeaders.describe({ url: '/' })
   t.same(api.map(({ name }) => name), ['content-security-policy', 'strict-transport-security', 'cross-origin-resource-policy', 'x-content-type-options', 'cache-control'])

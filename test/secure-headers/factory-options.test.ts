@@ -118,6 +118,25 @@ test('a 503 while the service closes has them', async t => {
   for (const [name, value] of Object.entries(API)) t.match(answers[1], `${name}: ${value}\r\n`)
 })
 
+test('a request that does not end in time is a 408 with them, and such faults are in the log as without', async t => {
+  const lines: string[] = []
+  const logger = { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } }
+  const app = Fastify(hardenedFactoryOptions({ logger, http: { connectionsCheckingInterval: 20, headersTimeout: 40, requestTimeout: 40 } }))
+  const answer = await send(await listen(t, app), 'GET / HTTP/1.1\r\nHost: ')
+  t.equal(answer.status, 408)
+  t.match(answer.headers, only(API))
+  t.match(lines.join(''), /"level":10.*"code":"ERR_HTTP_REQUEST_TIMEOUT".*"msg":"client error"/)
+})
+
+test('too large chunk extensions are a 413 with them', async t => {
+  const app = Fastify(hardenedFactoryOptions())
+  app.post('/', async () => 'x')
+  const head = 'POST / HTTP/1.1\r\nHost: example.test\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const answer = await send(await listen(t, app), `${head}1;${'x'.repeat(20_000)}\r\n`)
+  t.equal(answer.status, 413)
+  t.match(answer.headers, only(API))
+})
+
 test('a malformed request behind one that is being answered does not spoil that answer', async t => {
   const app = await withRoutes(Fastify(hardenedFactoryOptions()) as unknown as FastifyInstance)
   app.get('/endless', (_, reply) => { reply.hijack().raw.writeHead(200, { 'content-length': '1000' }).write('begun') })

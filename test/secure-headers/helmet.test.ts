@@ -124,6 +124,11 @@ test('the plugin and the drop-in do not go together, and say so', async t => {
   const app = Fastify()
   await app.register(secureHeaders)
   await t.rejects(async () => { await app.register(dropIn) }, { code: 'FST_KEEP_SECURE_HEADERS_HELMET', exitCode: 78 })
+  for (const other of Object.values(PLUGINS)) {
+    const service = Fastify()
+    await service.register(other)
+    await t.rejects(async () => { await service.register(secureHeaders) }, { code: 'FST_KEEP_SECURE_HEADERS_HELMET', exitCode: 78 })
+  }
 })
 
 test('others find the drop-in by the name of @fastify/helmet', async t => {

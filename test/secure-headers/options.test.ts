@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import { test } from 'tap'
 import secureHeaders, { errorCodes, secureHeaders as named, type CspDirectives, type PermissionsPolicyOptions, type SecureHeadersChanges, type SecureHeadersOptions } from '@fastkeep/secure-headers'
@@ -67,6 +68,10 @@ test('sources that would not do what they seem to do are refused and explained',
     [{ imgSrc: ["'data:'"] }, /img-src cannot have "'data:'": write data: without quotes/],
     [{ imgSrc: ['"https://img.example"'] }, /write https:\/\/img.example without quotes/],
     [{ sandbox: ["'allow-forms'"] }, /write allow-forms without quotes/],
+    [{ imgSrc: ["'self'", 'data'] }, /img-src cannot have "data": without a colon it is a host name; write "data:"/],
+    [{ frameAncestors: ['HTTPS'] }, /write "HTTPS:"/],
+    [{ scriptSrc: ['unsafe-inlne'] }, /did you mean "'unsafe-inline'"\? \(a host of this name is given with its scheme, as "https:\/\/unsafe-inlne"\)/],
+    [{ scriptSrc: ['strict_dynamic'] }, /is not a host/],
   ]
   for (const [directives, message] of refusals) {
     await t.rejects(csp(directives), { code: 'FST_KEEP_SECURE_HEADERS_CSP', message, exitCode: 78 })
@@ -125,7 +130,7 @@ test('what CSP3 has is accepted', async t => {
   await t.resolves(csp({
     scriptSrc: ["'self'", "'strict-dynamic'", "'sha256-AbC+/9d='", 'https:', 'https://cdn.example:8443/path/', 'https://*.example', '*.example:*'],
     styleSrc: ["'unsafe-inline'"],
-    connectSrc: ['wss://socket.example', '*'],
+    connectSrc: ['wss://socket.example', '*', 'localhost', 'api', 'data.example', 'data:', 'https://data', 'https://unsafe-host'],
     sandbox: ['allow-forms', 'allow-scripts'],
     trustedTypes: ['my-policy', "'allow-duplicates'"],
     requireTrustedTypesFor: ["'script'"],
@@ -183,6 +188,12 @@ test('require() gives the plugin, and all that import gives through it', async t
   const printed = execFileSync(process.execPath, ['-e', script], { cwd: import.meta.dirname, env: {}, encoding: 'utf8' })
   t.equal(printed, `function true ${Object.keys(errorCodes).length}\ntrue true\n`)
   t.equal(named, secureHeaders)
+})
+
+test('errorCodes has the codes that the README lists, and no others', async t => {
+  const readme = readFileSync(new URL('../../packages/secure-headers/README.md', import.meta.url), 'utf8')
+  const listed = [...readme.matchAll(/^\| `(FST_KEEP_\w+)` \|/gm)].map(([, code]) => code)
+  t.same(Object.keys(errorCodes).sort(), listed.sort())
 })
 
 test('errors are instances of the classes in errorCodes', async t => {

@@ -141,7 +141,9 @@ test('what is no report is refused and published nowhere', async t => {
     [413, LEGACY, violation('x'.repeat(4096))], [415, 'application/json', violation('x')], [415, 'text/plain', 'x'],
   ]
   for (const [status, type, body] of refused) {
-    t.equal((await post(port, type, body)).status, status, `${type} ${JSON.stringify(body).slice(0, 40)}`)
+    const answer = await post(port, type, body)
+    t.equal(answer.status, status, `${type} ${JSON.stringify(body).slice(0, 40)}`)
+    if (status === 400) t.match(answer.text, /"code":"FST_KEEP_SECURE_HEADERS_REPORT_INVALID"/)
   }
   t.equal(reported.messages.length, 0)
 })
@@ -149,11 +151,11 @@ test('what is no report is refused and published nowhere', async t => {
 test('a client that sends too many is answered with 429 before its body is read', async t => {
   const reported = watch(t)
   const port = await listen(t, await appOf({ path: '/reports', perMinute: 2, deduplicateFor: 0 }, reported))
-  const statuses: number[] = []
-  for (let i = 0; i < 4; i++) statuses.push((await post(port, LEGACY, i < 2 ? violation('inline') : '{')).status)
+  const answers: Array<{ status: number, text: string }> = []
+  for (let i = 0; i < 4; i++) answers.push(await post(port, LEGACY, i < 2 ? violation('inline') : '{'))
   // A minute may end in between, after which two more are let through.
-  t.same(statuses.slice(0, 2), [204, 204])
-  t.ok(statuses.includes(429))
+  t.match(answers.slice(0, 2), [{ status: 204 }, { status: 204 }])
+  t.match(answers.find(({ status }) => status === 429)?.text, /"code":"FST_KEEP_SECURE_HEADERS_REPORT_RATE"/)
 })
 
 test('a flood of different reports is cut, and what was cut is counted', async t => {
@@ -162,6 +164,29 @@ test('a flood of different reports is cut, and what was cut is counted', async t
   const many = Array.from({ length: 50 }, (_, i) => report('csp-violation', { documentURL: 'https://example.test/', blockedURL: `https://${i}.example/` }))
   t.equal((await post(port, MODERN, many)).status, 204)
   t.ok(reported.messages.length >= 3 && reported.messages.length <= 6)
+})
+
+test('a report that a flood has cut is published when it comes again', async t => {
+  const reported = watch(t)
+  const port = await listen(t, await appOf({ path: '/reports', reportsPerMinute: 1 }, reported))
+  await post(port, LEGACY, violation('https://flood.example/'))
+  const cut = violation('https://a.example/')
+  await post(port, LEGACY, cut)
+  t.equal(reported.messages.length, 1)
+  const { now } = performance
+  t.teardown(() => { performance.now = now })
+  performance.now = () => now.call(performance) + 60_000
+  await post(port, LEGACY, cut)
+  t.match(reported.logs.map(({ dropped }) => dropped), [0, 1])
+})
+
+test('a report in words is told whole, without what URLs in it may hide', async t => {
+  const reported = watch(t)
+  const port = await listen(t, await appOf({ path: '/reports' }, reported))
+  await post(port, MODERN, report('deprecation', { message: 'Old: see "https://u:secret@example.test/a?b=secret#secret" for more\u001b[2J\n.', columnNumber: 3 }))
+  t.match(reported.messages, [{ report: { body: { message: 'Old: see "https://example.test/a" for more [2J .', columnNumber: 3 } } }])
+  await post(port, LEGACY, violation('data:text/html,secret'))
+  t.match(reported.messages[1], { report: { body: { blockedURL: 'data' } } })
 })
 
 test('long strings and line breaks of a report cannot spoil the log', async t => {

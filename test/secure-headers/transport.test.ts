@@ -69,6 +69,7 @@ test('over HTTP/2 every answer has the policy, with what a handler set', async t
   app.get('/', async (_, reply) => reply.type('text/html').send('x'))
   app.get('/set', async (_, reply) => reply.header('X-Frame-Options', 'SAMEORIGIN').header('Server', 'x').type('text/html').send('x'))
   app.get('/hijacked', (_, reply) => { reply.hijack().raw.end('x') })
+  app.get('/cookies', (_, reply) => { reply.hijack().raw.writeHead(200, ['Set-Cookie', 'a=1', 'set-cookie', 'b=2'] as never).end('x') })
   app.get('/nonce', async (_, reply) => reply.type('text/html').send(String(reply.cspNonce)))
   const port = await listen(t, app)
   const session = http2.connect(`https://127.0.0.1:${port}`, { ca: cert, servername: 'example.test' })
@@ -87,5 +88,6 @@ test('over HTTP/2 every answer has the policy, with what a handler set', async t
     t.equal(headers['x-frame-options'], path === '/set' ? 'SAMEORIGIN' : 'DENY', path)
     t.notOk(headers['server'], path)
   }
+  t.equal(String((await get('/cookies'))['set-cookie']), 'a=1,b=2')
   t.match((await get('/nonce'))['content-security-policy'], /script-src 'self' 'nonce-/)
 })

@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import formbody from '@fastify/formbody'
 import engine, { runToExit } from '@fastkeep/engine'
-import secureHeaders from '@fastkeep/secure-headers'
+import secureHeaders, { hardenedFactoryOptions } from '@fastkeep/secure-headers'
 import secureSession, { generateKey } from '@fastkeep/secure-session'
 import tlsContext, { createServerContext, developmentCertificate } from '@fastkeep/tls-context'
 import websocket from '@fastkeep/websocket'
@@ -20,7 +20,7 @@ if (!existsSync(keyFile)) writeFileSync(keyFile, generateKey(), { mode: 0o600, f
 
 // 2. The plugins. The engine comes first: it starts, drains and stops all that follows.
 const context = createServerContext({ cert, key })
-const app = Fastify({ https: context.options, logger: { level: 'warn' } })
+const app = Fastify(hardenedFactoryOptions({ https: context.options, logger: { level: 'warn' } }))
 await app.register(engine, { host: 'localhost', port: Number(process.env.PORT ?? 8443), drain: { idleWindow: 500 } })
 await app.register(secureHeaders)
 await app.register(secureSession, { keyFile })

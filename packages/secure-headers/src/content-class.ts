@@ -47,9 +47,9 @@ export function contentClass (contentType: unknown): ContentClass {
   const type = (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
   const known = CLASSES_BY_TYPE.get(type)
   if (known !== undefined) return known
-  if (type.endsWith('+json')) return 'api'
   // What a browser cannot parse it sniffs for, so a list of types is none of them.
   if (!/^[a-z]+\/[\w.+-]+$/.test(type)) return 'document'
+  if (type.endsWith('+json')) return 'api'
   // An image in XML runs scripts as SVG does.
   if (type.endsWith('+xml')) return 'document'
   return CLASSES_BY_TOP_LEVEL.get(type.slice(0, type.indexOf('/'))) ?? 'document'

@@ -1,13 +1,17 @@
 import { CONTENT_CLASSES, type ContentClass } from './content-class.js'
 import { DEFAULT_ORIGIN, type Origins } from './origins.js'
-import { headersOf, type Header } from './policy.js'
+import { namedFunctions } from './policy.js'
+import { headersOf, type Header } from './response-headers.js'
 import type { Settings } from './settings.js'
 
 /** One header of the answers of a route. */
 export interface DescribedHeader {
   /** In lower case. */
   readonly name: string
-  /** As it is sent over TLS to a host name; `'nonce'` stands for the nonce of the response. */
+  /**
+   * As it is sent over TLS to a host name; `'nonce'` stands for the nonce of the response, `tenant()` for what the
+   * function of that name gives.
+   */
   readonly value: string
   /** Who decided it last: `default`, `preset <name>`, `plugin options`, `scope <prefix>` or `route`. */
   readonly from: string
@@ -35,7 +39,7 @@ export function routeKey ({ method = 'GET', url, constraints = {} }: RouteName):
 /** @param settings `undefined` for what sends none of the headers */
 export function describeSettings (settings: Settings | undefined): Description {
   const described = CONTENT_CLASSES.map(contentClass =>
-    [contentClass, settings === undefined ? [] : describeClass(settings, contentClass)])
+    [contentClass, settings === undefined ? [] : describeClass(namedFunctions(settings), contentClass)])
   return Object.fromEntries(described) as Description
 }
 

@@ -17,6 +17,12 @@ export const ReportingInvalid = configurationError('REPORTING', 'secure-headers:
 export const RouteUnknown: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN',
   'secure-headers: there is no route %s that was added after the plugin had loaded', 500)
 
+/** A browser, or who says so, sent what is no report. */
+export const ReportInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_REPORT_INVALID', 'there is no report in this: %s', 400)
+
+/** A client sent more reports than it may in a minute. */
+export const ReportRateExceeded: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_REPORT_RATE', 'too many reports of one client: no more for a minute', 429)
+
 /** A kind of site data that no browser knows. */
 export const ClearSiteDataInvalid: FastifyErrorConstructor = createError('FST_KEEP_SECURE_HEADERS_CLEAR_SITE_DATA',
   'secure-headers: Clear-Site-Data cannot have %s. There are: %s', 500, TypeError) as unknown as FastifyErrorConstructor
@@ -28,9 +34,9 @@ export const ChangedTooLate: FastifyErrorConstructor = createError('FST_KEEP_SEC
 /** A factory option that leaves no place for the headers. */
 export const FactoryOptionInvalid = configurationError('FACTORY_OPTION', 'secure-headers: %s')
 
-/** The drop-in for @fastify/helmet and the plugin itself were registered on one instance. */
+/** The plugin was registered beside @fastify/helmet or the drop-in for it. */
 export const HelmetBesideSecureHeaders = configurationError('HELMET',
-  'secure-headers: this instance has secure-headers already, which sends all that the drop-in for @fastify/helmet would: register one of them')
+  'secure-headers: this instance is to have both secure-headers and @fastify/helmet, or the drop-in for it, which send the same headers: register one of them')
 
 /** The plugin was registered a second time in the same scope. */
 export const RegisteredTwice = configurationError('REGISTERED_TWICE',

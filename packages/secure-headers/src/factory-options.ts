@@ -1,6 +1,7 @@
 import http, { STATUS_CODES, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import { FactoryOptionInvalid } from './errors.js'
 import { checkPluginOptions, type SecureHeadersPluginOptions } from './options.js'
 import { compilePolicy, warm, type Policy } from './policy.js'
@@ -52,7 +53,10 @@ export function hardenedFactoryOptions<Options extends object = object> (
   return {
     ...options,
     ...key !== undefined && { [key]: { ...factory[key], ...responseClasses(factory[key] ?? {}, policy, isHttp2) } },
-    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => answerClientError(error, socket, policy),
+    // Fastify binds it to the instance.
+    clientErrorHandler (this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket) {
+      if (answerClientError(error, socket, policy)) this.log.trace({ err: error }, 'client error')
+    },
   }
 }
 
@@ -76,12 +80,17 @@ function responseClasses (given: object, policy: Policy, isHttp2: boolean): Reco
 /** By the code of Node's `clientError`; any other is a 400. */
 const CLIENT_ERRORS: Readonly<Record<string, readonly [statusCode: number, message: string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Exceeded maximum allowed HTTP header size'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Exceeded maximum allowed size of chunk extensions'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Client Timeout'],
 }
 
-/** There is no response to write the head of, only a socket. */
-function answerClientError (error: NodeJS.ErrnoException, socket: Socket, policy: Policy): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
+/**
+ * There is no response to write the head of, only a socket.
+ *
+ * @returns whether the client was still there
+ */
+function answerClientError (error: NodeJS.ErrnoException, socket: Socket, policy: Policy): boolean {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return false
   if (socket.writable && !isAnswering(socket)) {
     const [statusCode, message] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'Client Error']
     const body = JSON.stringify({ error: STATUS_CODES[statusCode], message, statusCode })
@@ -91,6 +100,7 @@ function answerClientError (error: NodeJS.ErrnoException, socket: Socket, policy
     socket.write(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
   }
   socket.destroy(error)
+  return true
 }
 
 /** An answer to an earlier request of this connection is under way: a second head would stand in its body. */

@@ -6,7 +6,8 @@ import { SERVER_IDENTITY } from './headers/server-identity.js'
 import { MANAGED_HEADERS } from './managed-headers.js'
 import { nonceOf, nonceRead } from './nonce.js'
 import type { CspNonce } from './nonce-views.js'
-import type { Connection, Head, Policy } from './policy.js'
+import type { Head, Policy } from './policy.js'
+import type { Connection } from './response-headers.js'
 
 /** What `writeHead` takes: an object, a list of names and values in turn, or a list of pairs. */
 export type GivenHeaders = Readonly<Record<string, unknown>> | readonly unknown[]
@@ -45,10 +46,10 @@ export function mergeHead (response: ServerResponse, given: GivenHeaders | undef
   return isPlain ? policy.concat(pairs) : mergeWithCommonNames(response, set, pairs, policy, moment)
 }
 
-function withNonce ({ list, nonces }: Head, nonce: CspNonce | undefined): unknown[] {
-  const values: unknown[] = list.slice()
+function withNonce (head: Head, nonce: CspNonce | undefined): unknown[] {
+  const values: unknown[] = head.list.slice()
   if (nonce !== undefined) {
-    for (const { index, around } of nonces) values[index] = around.join(nonce.valueOf())
+    for (const { index, around } of head.nonces()) values[index] = around.join(nonce.valueOf())
   }
   return values
 }
@@ -95,11 +96,14 @@ function flat (list: readonly unknown[]): unknown[] {
   return (Array.isArray(list[0]) ? list.flat() : list).map((entry, i) => i % 2 === 0 ? String(entry) : entry)
 }
 
-/** The same headers as an object, with all values of a name that comes more than once. */
+/** The same headers as an object, with all values of a name that comes more than once, in any case. */
 export function toObject (list: readonly unknown[]): Record<string, unknown> {
   const headers = Object.create(null) as Record<string, unknown>
+  const names = new Map<string, string>()
   for (let i = 0; i < list.length; i += 2) {
-    const name = list[i] as string
+    const given = list[i] as string
+    const name = names.get(given.toLowerCase()) ?? given
+    names.set(given.toLowerCase(), name)
     headers[name] = name in headers ? [headers[name], list[i + 1]].flat() : list[i + 1]
   }
   return headers

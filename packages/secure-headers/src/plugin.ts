@@ -81,8 +81,11 @@ export const errorCodes = {
   FST_KEEP_SECURE_HEADERS_PERMISSIONS_POLICY: errors.PermissionsPolicyInvalid,
   FST_KEEP_SECURE_HEADERS_REPORTING: errors.ReportingInvalid,
   FST_KEEP_SECURE_HEADERS_REGISTERED_TWICE: errors.RegisteredTwice,
-  FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN: errors.RouteUnknown,
   FST_KEEP_SECURE_HEADERS_FACTORY_OPTION: errors.FactoryOptionInvalid,
+  FST_KEEP_SECURE_HEADERS_HELMET: errors.HelmetBesideSecureHeaders,
+  FST_KEEP_SECURE_HEADERS_ROUTE_UNKNOWN: errors.RouteUnknown,
+  FST_KEEP_SECURE_HEADERS_REPORT_INVALID: errors.ReportInvalid,
+  FST_KEEP_SECURE_HEADERS_REPORT_RATE: errors.ReportRateExceeded,
   FST_KEEP_SECURE_HEADERS_NONCE_TOO_LATE: errors.NonceTooLate,
   FST_KEEP_SECURE_HEADERS_TOO_LATE: errors.ChangedTooLate,
   FST_KEEP_SECURE_HEADERS_CLEAR_SITE_DATA: errors.ClearSiteDataInvalid,
@@ -111,6 +114,7 @@ async function secureHeadersPlugin (fastify: FastifyInstance, { enabled = true, 
   checkPluginOptions({ enabled, ...options })
   const instance: ScopedInstance = fastify
   if (Object.hasOwn(instance, kScope)) throw new errors.RegisteredTwice()
+  if (fastify.hasPlugin('@fastify/helmet')) throw new errors.HelmetBesideSecureHeaders()
 
   const around = instance[kScope]
   const name = around === undefined ? 'plugin options' : `scope ${fastify.prefix === '' ? '(without prefix)' : fastify.prefix}`

@@ -3,7 +3,8 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isHstsHost } from './headers/strict-transport-security.js'
 import { mergeHead, toObject, type GivenHeaders } from './merge-head.js'
-import type { Connection, Policy } from './policy.js'
+import type { Policy } from './policy.js'
+import type { Connection } from './response-headers.js'
 
 export type WriteHead = (this: ServerResponse, statusCode: number, ...rest: unknown[]) => ServerResponse
 

@@ -13,6 +13,8 @@ export interface HandoverNote {
   readonly sockets: readonly HandedSocket[]
   /** Held by parts of the engine, e.g. the lock of the PID file. */
   readonly descriptors: Readonly<Record<string, number>>
+  /** With which it is to run when it serves; until then it may have less. */
+  readonly priority: number
 }
 
 /** The successor's answer, one line of JSON. */

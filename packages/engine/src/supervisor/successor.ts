@@ -7,8 +7,9 @@ import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import { notifyVariables } from '../systemd/notify-environment.js'
 import { withNote } from './environment-note.js'
+import { HANDOVER_NOTE, type HandoverAnswer, type HandoverNote } from './handover-note.js'
 import { handSecrets, keptSecrets } from './kept-secrets.js'
-import { HANDOVER_NOTE, type HandoverAnswer } from './handover-note.js'
+import { serveFully, servingPriority, startGently } from './start-priority.js'
 
 export interface SuccessorOptions {
   readonly sockets: readonly HandedSocket[]
@@ -37,12 +38,14 @@ export async function startSuccessor (options: SuccessorOptions): Promise<number
   const { child, channel } = await spawnSuccessor(options)
   const settled = new AbortController()
   try {
-    return await Promise.race([
+    const pid = await Promise.race([
       answerOf(channel, settled.signal),
       endOf(child, settled.signal),
       lapse(options.timeout, settled.signal),
       callOff(options.signal, settled.signal),
     ])
+    serveFully(pid)
+    return pid
   } catch (error) {
     await end(child)
     throw error
@@ -57,13 +60,14 @@ async function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOpti
   const handed = sockets.map(socket => ({ ...socket, fd: pass(socket.fd) }))
   const channel = pass('pipe')
   const secrets = pass('pipe')
-  const note = {
+  const note: HandoverNote = {
     parent: process.pid,
     channel,
     secrets,
     sockets: handed,
     draining: draining.map(pass),
     descriptors: Object.fromEntries(Object.entries(descriptors).map(([name, fd]) => [name, pass(fd)])),
+    priority: servingPriority,
   }
   const { isSea } = process.getBuiltinModule('node:sea')
   const { spawn } = process.getBuiltinModule('node:child_process')
@@ -77,6 +81,7 @@ async function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOpti
   const failure = once(child, 'error').then(([error]) => error as Error)
   failure.catch(() => {})
   if (child.pid === undefined) throw new RestartFailed(`the successor could not be started: ${(await failure).message}`)
+  startGently(child.pid)
   child.unref()
   return { child, channel: child.stdio[channel] as Readable }
 }

@@ -259,12 +259,12 @@ export class Supervisor {
 
   #makeWorkers (): Workers {
     const { recycle = {}, blockedAfter = DEFAULT_BLOCKED_AFTER } = this.#options
-    return new Workers((slot, generation) => this.#spawn(slot, generation), { recycle, blockedAfter }, (message, level, code) => {
+    return new Workers((slot, generation, isGentle) => this.#spawn(slot, generation, isGentle), { recycle, blockedAfter }, (message, level, code) => {
       this.#engine.log(message, level, undefined, code)
     })
   }
 
-  #spawn (slot: number, generation: number): WorkerProcess {
+  #spawn (slot: number, generation: number, isGentle: boolean): WorkerProcess {
     const { program, args = [], execArgv = [], umask, readyTimeout = 60_000, blockedAfter = DEFAULT_BLOCKED_AFTER, balance = true } = this.#options
     return new WorkerProcess(slot, generation, {
       program,
@@ -279,6 +279,7 @@ export class Supervisor {
       umask,
       timeout: readyTimeout,
       toldAfter: Math.floor(blockedAfter / 2),
+      isGentle,
     })
   }
 }

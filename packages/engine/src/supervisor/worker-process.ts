@@ -12,6 +12,7 @@ import { withNote } from './environment-note.js'
 import { handSecrets, type SecretsBundle } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
 import { readWorkerMessage } from './read-worker-message.js'
+import { serveFully, startGently } from './start-priority.js'
 import { WORKER_NOTE, type AcceptMessage, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
 
 /** What every worker is started with. */
@@ -32,6 +33,8 @@ export interface WorkerStart {
   readonly timeout: number
   /** ms of a blocked event loop after which the worker tells its stack. */
   readonly toldAfter: number
+  /** Others serve in the meantime: it is not to take the processors from them. */
+  readonly isGentle: boolean
 }
 
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended'
@@ -102,6 +105,7 @@ export class WorkerProcess {
     this.#child = child
     this.#handles = start.handles
     this.#keepQuiet()
+    if (start.isGentle && child.pid !== undefined) startGently(child.pid)
     this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, readWorkerMessage, message => this.#receive(message), () => this.#left()).unref()
     this.ended = endOf(child).finally(() => {
       this.#state = 'ended'
@@ -221,6 +225,7 @@ export class WorkerProcess {
     try {
       await Promise.race([answered, late, gone])
       this.#state = 'ready'
+      serveFully(this.pid)
       this.servesSince = this.lastBeat = performance.now()
     } catch (error) {
       await this.end()

@@ -15,6 +15,9 @@ export interface WorkersOptions {
   readonly blockedAfter: number
 }
 
+/** @param isGentle others serve in the meantime */
+type SpawnWorker = (slot: number, generation: number, isGentle: boolean) => WorkerProcess
+
 type Log = (message: string, level?: LogLevel, code?: string) => void
 
 /** ms between two looks for workers that are blocked or have had their time. */
@@ -31,7 +34,7 @@ const LEAVING_PAUSE = 250
  * with growing pauses if that happens in a row; one that is replaced on purpose goes only when the new one serves.
  */
 export class Workers {
-  readonly #spawn: (slot: number, generation: number) => WorkerProcess
+  readonly #spawn: SpawnWorker
   readonly #options: WorkersOptions
   readonly #log: Log
   /** Those that are wanted: starting or ready. */
@@ -50,7 +53,7 @@ export class Workers {
   #isServing = false
   #isRecycling = false
 
-  constructor (spawn: (slot: number, generation: number) => WorkerProcess, options: WorkersOptions, log: Log) {
+  constructor (spawn: SpawnWorker, options: WorkersOptions, log: Log) {
     this.#spawn = spawn
     this.#options = options
     this.#recycling = new Recycling(options.recycle)
@@ -173,9 +176,9 @@ export class Workers {
     this.#log(`${count} workers serve`)
   }
 
-  #add (slot = this.#freeSlot()): WorkerProcess {
+  #add (slot = this.#freeSlot(), isGentle = false): WorkerProcess {
     this.#stop.signal.throwIfAborted()
-    const worker = this.#spawn(slot, this.#generation)
+    const worker = this.#spawn(slot, this.#generation, isGentle)
     worker.onPeer = message => this.tell(message, worker)
     worker.onPaused = () => this.#balance()
     worker.onLeaving = () => this.#leave(worker)
@@ -205,7 +208,7 @@ export class Workers {
 
   /** A new one in its place, and only then does it go. */
   async #replace (worker: WorkerProcess): Promise<void> {
-    await this.#add(worker.slot).ready
+    await this.#add(worker.slot, true).ready
     this.#retire(worker)
   }
 

@@ -153,9 +153,22 @@ function sourceFault (grammar: DirectiveGrammar, source: string): string | undef
   if (/^(sha256|sha384|sha512)-/i.test(source)) return `a hash stands in single quotes: "'${source}'"`
   if (grammar.keywords.includes(`'${source.toLowerCase()}'`)) return `without single quotes it is a host name; write "'${source.toLowerCase()}'"`
   if (/['"]/.test(source)) return keywordAdvice(grammar, source)
+  if (grammar.words === HOSTS && isProbablyNoHost(source)) return bareWordAdvice(grammar, source)
   if (grammar.words === undefined) return keywordAdvice(grammar, source)
   const [pattern, description] = grammar.words
   return pattern.test(source) ? undefined : `it is not ${description}`
+}
+
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'ws', 'wss', 'data', 'blob', 'mediastream', 'filesystem'])
+
+/** A bare word is the name of a host to CSP, but hardly to whom wrote the name of a scheme or part of a keyword. */
+function isProbablyNoHost (source: string): boolean {
+  return SCHEMES.has(source.toLowerCase()) || /^(unsafe|strict|wasm|report|inline|trusted-types)-[a-z0-9-]*$/i.test(source)
+}
+
+function bareWordAdvice (grammar: DirectiveGrammar, source: string): string {
+  if (SCHEMES.has(source.toLowerCase())) return `without a colon it is a host name; write "${source}:"`
+  return `${keywordAdvice(grammar, source)} (a host of this name is given with its scheme, as "https://${source}")`
 }
 
 function keywordAdvice ({ keywords, words }: DirectiveGrammar, source: string): string {

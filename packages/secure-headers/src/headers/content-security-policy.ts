@@ -68,11 +68,11 @@ export function mergeContentSecurityPolicy (
       merged.delete(name)
       continue
     }
-    const sources = replace ?? appended(without(inForce(base, name), remove, `${path}.directives.${key}`), append)
+    // A copy: what the caller adds to the array later is not checked any more.
+    const sources = [...replace ?? appended(without(inForce(base, name), remove, `${path}.directives.${key}`), append)]
     const fault = sourceListFault(name, sources.filter(source => typeof source === 'string').concat(fillers(sources)))
     if (fault !== undefined) throw new CspInvalid(`${path}.directives.${key}`, fault)
-    // A copy: what the caller adds to the array later is not checked any more.
-    merged.set(name, [...sources])
+    merged.set(name, sources)
   }
   return Object.fromEntries(merged)
 }
@@ -107,7 +107,7 @@ function orNone<Source extends CspSource> (sources: readonly Source[]): Readonly
 }
 
 export function hasFunctions (policy: ContentSecurityPolicy): boolean {
-  return Object.values(policy).some(sources => sources.some(source => typeof source === 'function'))
+  return Object.values(policy).some(sources => sources.some(isFunction))
 }
 
 /**
@@ -116,8 +116,7 @@ export function hasFunctions (policy: ContentSecurityPolicy): boolean {
  * @throws what a function throws, and `FST_KEEP_SECURE_HEADERS_CSP` for what it must not give
  */
 export function askFunctions (policy: ContentSecurityPolicy, request: FastifyRequest, reply: FastifyReply): StaticContentSecurityPolicy {
-  return mapDirectives(policy, (sources, name) => {
-    if (!sources.some(source => typeof source === 'function')) return sources as readonly string[]
+  return mapFunctions(policy, (sources, name) => {
     const asked = sources.flatMap(source => typeof source === 'function' ? source(request, reply) : [source])
     const words = orNone(asked.length > 1 ? asked.filter(source => source !== "'none'") : asked)
     const stranger = words.find(word => typeof word !== 'string')
@@ -131,10 +130,12 @@ export function askFunctions (policy: ContentSecurityPolicy, request: FastifyReq
 
 /** The policy as it is when the functions cannot be asked. */
 export function withoutFunctions (policy: ContentSecurityPolicy): StaticContentSecurityPolicy {
-  return mapDirectives(policy, sources => {
-    const words = sources.filter(source => typeof source === 'string')
-    return words.length === sources.length ? words : orNone(words)
-  })
+  return mapFunctions(policy, sources => orNone(sources.filter(source => typeof source === 'string')))
+}
+
+/** The policy as one reads it, with `tenant()` for what a function of that name gives. */
+export function nameFunctions (policy: ContentSecurityPolicy): StaticContentSecurityPolicy {
+  return mapFunctions(policy, sources => sources.map(source => typeof source === 'function' ? `${source.name}()` : source))
 }
 
 /** What remains of a document's policy for data: it keeps who may frame it. */
@@ -192,9 +193,18 @@ export function withNonce (policy: StaticContentSecurityPolicy): StaticContentSe
   return merged
 }
 
-function mapDirectives (
+/** The policy with something else for each directive that has functions. */
+function mapFunctions (
   policy: ContentSecurityPolicy,
   change: (sources: readonly CspSource[], name: CspDirective) => readonly string[]
 ): StaticContentSecurityPolicy {
-  return Object.fromEntries(Object.entries(policy).map(([name, sources]) => [name, change(sources, name as CspDirective)]))
+  const mapped: Partial<Record<CspDirective, readonly CspSource[]>> = { ...policy }
+  for (const [name, sources] of Object.entries(policy)) {
+    if (sources.some(isFunction)) mapped[name as CspDirective] = change(sources, name as CspDirective)
+  }
+  return mapped as StaticContentSecurityPolicy
+}
+
+function isFunction (source: CspSource): boolean {
+  return typeof source === 'function'
 }

@@ -24,25 +24,33 @@ export function perMinute (limit: number, now: () => number = () => performance.
   }
 }
 
+export interface LikeEvents {
+  /** `undefined` for an event that follows a like one, else the number of those that did since the last first. */
+  repeats (key: string): number | undefined
+  forget (key: string): void
+}
+
 /**
  * Tells the first of like events from those that follow within a time.
  *
  * @param window ms; 0 calls each one the first
- * @returns `undefined` for one that follows, else the number of those that did since the last first
  */
-export function firstOfLike (window: number, now: () => number = () => performance.now()): (key: string) => number | undefined {
+export function firstOfLike (window: number, now: () => number = () => performance.now()): LikeEvents {
   const seen = new Map<string, { readonly since: number, repeats: number }>()
-  return key => {
-    const present = now()
-    const last = seen.get(key)
-    if (last !== undefined && present - last.since < window) {
-      last.repeats++
-      return undefined
-    }
-    seen.delete(key)
-    seen.set(key, { since: present, repeats: 0 })
-    // The oldest goes first; that one comes again is then logged once too often, and nothing worse.
-    if (seen.size > MAX_ENTRIES) seen.delete(seen.keys().next().value as string)
-    return last?.repeats ?? 0
+  return {
+    repeats: key => {
+      const present = now()
+      const last = seen.get(key)
+      if (last !== undefined && present - last.since < window) {
+        last.repeats++
+        return undefined
+      }
+      seen.delete(key)
+      seen.set(key, { since: present, repeats: 0 })
+      // The oldest goes first; that one comes again is then logged once too often, and nothing worse.
+      if (seen.size > MAX_ENTRIES) seen.delete(seen.keys().next().value as string)
+      return last?.repeats ?? 0
+    },
+    forget: key => { seen.delete(key) },
   }
 }

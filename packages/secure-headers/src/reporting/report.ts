@@ -86,7 +86,7 @@ function cspViolation (body: Readonly<Record<string, unknown>>, names?: typeof L
 /** The bodies of other reports differ by type; what is nested in them is left out. */
 function plainFields (body: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {
   const fields = Object.entries(body).slice(0, MAX_FIELDS).flatMap(([name, value]): Array<[string, string | number | boolean]> => {
-    if (typeof value === 'string') return [[text(name), address(value)]]
+    if (typeof value === 'string') return [[text(name), text(withoutSecrets(value))]]
     return typeof value === 'boolean' || typeof value === 'number' ? [[text(name), value]] : []
   })
   return Object.fromEntries(fields)
@@ -96,19 +96,24 @@ function own (object: Readonly<Record<string, unknown>>, name: string): unknown 
   return Object.hasOwn(object, name) ? object[name] : undefined
 }
 
+/** Without what could forge a line of a log or command a terminal. */
 function text (value: unknown): string {
-  return typeof value === 'string' ? value.slice(0, MAX_LENGTH) : ''
+  return typeof value === 'string' ? value.slice(0, MAX_LENGTH).replace(/\p{Cc}/gu, ' ') : ''
 }
 
 function number (value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0
 }
 
-/** Query and fragment may hold tokens, and a log is no place for these. */
+/** A URL, or a word such as `inline`; of `data:` and its like only the scheme. */
 function address (value: unknown): string {
-  const whole = text(value)
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(whole)) return /^[\w+.-]+:/.test(whole) ? whole.slice(0, whole.indexOf(':')) : whole
-  return whole.replace(/[?#].*$/s, '').replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, '$1')
+  if (typeof value !== 'string') return ''
+  return text(withoutSecrets(value).replace(/^([\w+.-]+):(?!\/\/).*$/s, '$1'))
+}
+
+/** Query, fragment and credentials of a URL may be secrets, and a log is no place for these. */
+function withoutSecrets (value: string): string {
+  return value.replace(/:\/\/[^\s"'<>]*/g, url => url.replace(/[?#].*$/s, '').replace(/^:\/\/[^/]*@/, '://'))
 }
 
 function isObject (value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import diagnosticsChannel from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { ReportInvalid, ReportRateExceeded } from '../errors.js'
 import { REPORTING_DEFAULTS, type ReportingOptions } from './options.js'
 import { firstOfLike, perMinute } from './limits.js'
 import { readReports, type SecurityReport } from './report.js'
@@ -26,13 +27,16 @@ export async function addReportRoute (fastify: FastifyInstance, options: Reporti
   const channel = diagnosticsChannel.channel(REPORT_CHANNEL)
   const mayAsk = perMinute(settings.perMinute)
   const mayReport = perMinute(settings.reportsPerMinute)
-  const repeatsOfFirst = firstOfLike(settings.deduplicateFor * 1000)
+  const seen = firstOfLike(settings.deduplicateFor * 1000)
   let dropped = 0
 
   function take (report: SecurityReport, request: FastifyRequest): void {
-    const repeats = repeatsOfFirst(likeness(report))
+    const key = likeness(report)
+    const repeats = seen.repeats(key)
     if (repeats === undefined) return
     if (!mayReport('')) {
+      // Nobody was told of it, so the next like it is the first.
+      seen.forget(key)
       dropped++
       return
     }
@@ -48,17 +52,19 @@ export async function addReportRoute (fastify: FastifyInstance, options: Reporti
       try {
         done(null, JSON.parse(body as string))
       } catch {
-        done(Object.assign(new SyntaxError('the report is no JSON'), { statusCode: 400, code: 'FST_KEEP_SECURE_HEADERS_REPORT_INVALID' }))
+        done(new ReportInvalid('it is no JSON'))
       }
     })
     scope.post(path, {
       bodyLimit: settings.bodyLimit,
       onRequest: async (request, reply) => {
-        if (!mayAsk(request.ip)) await reply.code(429).header('retry-after', '60').send()
+        if (mayAsk(request.ip)) return
+        reply.header('retry-after', '60')
+        throw new ReportRateExceeded()
       },
     }, async (request, reply) => {
       const reports = readReports(request.body, request.headers['user-agent'] ?? '')
-      if (reports.length === 0) return await reply.code(400).send({ statusCode: 400, error: 'Bad Request', message: 'there is no report in this' })
+      if (reports.length === 0) throw new ReportInvalid('nothing has the form of a report')
       for (const report of reports) take(report, request)
       return await reply.code(204).send()
     })
