@@ -18,6 +18,7 @@ export function plainHttpRule (plainHttp: unknown): Rule {
 }
 
 const maxHead = 16_384
+/** ms for all that is exchanged without TLS. */
 const patience = 5_000
 
 /** Costs nothing until a handshake fails: OpenSSL recognizes GET, HEAD, POST and PUT. */
@@ -69,7 +70,7 @@ function isUpperCaseLetter (octet: number | undefined): boolean {
 }
 
 function redirect (socket: Socket, target: RedirectTarget): void {
-  socket.setTimeout(patience, () => socket.destroy())
+  endSoon(socket)
   let head = ''
   const onReadable = (): void => {
     for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) head += chunk.toString('latin1')
@@ -109,8 +110,15 @@ function redirectHttp2 (socket: Socket, head: string, target: RedirectTarget): v
   })
 }
 
+/** Whoever sends byte by byte, or does not close his end, is not waited for. */
+function endSoon (socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), patience).unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
 function answer (socket: Socket | undefined, status: string, text: string, headers = ''): void {
   if (socket === undefined || socket.destroyed) return
   socket.on('error', () => {})
+  endSoon(socket)
   socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n${headers}\r\n${text}\n`)
 }
