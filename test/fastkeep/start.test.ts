@@ -4,8 +4,6 @@ import { test } from 'tap'
 import { isHeldBy } from '@fastkeep/engine'
 import { Project } from './project.js'
 
-const majorNode = Number(process.versions.node.split('.')[0])
-
 async function json (url: string): Promise<Record<string, unknown>> {
   return await (await fetch(url)).json() as Record<string, unknown>
 }
@@ -122,16 +120,4 @@ test('an app that throws while it is loaded ends the start with 70', async t => 
   const { code, output } = await project.run(['start', 'throws.mjs'])
   t.equal(code, 70)
   t.match(output, /throws\.mjs failed while it was loaded: no database/)
-})
-
-test('TypeScript: where Node does not run it, the error says what to do, and with a loader it is served', async t => {
-  const project = new Project(t)
-  if (majorNode < 22) {
-    const { code, output } = await project.run(['start', 'typed.ts'])
-    t.equal(code, 78)
-    t.match(output, /--import tsx/)
-  }
-  const child = project.begin(['start', 'typed.ts'], { nodeArgs: ['--import', import.meta.resolve('tsx')] })
-  const [, url] = await child.match(/Serving on (http:[^"\s]+)/) as unknown as [string, string]
-  t.same(await json(url), { app: 'typed' })
 })

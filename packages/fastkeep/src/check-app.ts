@@ -1,8 +1,11 @@
-// Loads the app that its argument names, in a process of its own, and prints what it is as the last line.
+// Loads the app that its first argument names, after the modules that the others name, in a process of its own, and prints what it is as the last line.
+import { importModules } from './import-modules.js'
 import { loadApp } from './load-app.js'
 
+const [app = '', ...imports] = process.argv.slice(2)
 try {
-  const { kind } = await loadApp(process.argv[2] as string)
+  await importModules(imports)
+  const { kind } = await loadApp(app)
   process.stdout.write(`\n${kind}\n`, () => process.exit(0))
 } catch (error) {
   const { message = String(error), exitCode = 70 } = (error ?? {}) as { message?: string, exitCode?: number }

@@ -5,9 +5,11 @@ import { once } from 'node:events'
 import { dirname, resolve } from 'node:path'
 import {
   describeAccount, DropPrivileges, defaultControlSocket, Engine, ExitCode, readPIDFile, requestControl, resolveAccount,
+  type ListenOptions,
 } from '@fastkeep/engine'
 import type { CommandOptions } from './command-options.js'
 import { CHECK_APP } from './entries.js'
+import { listenersOf } from './make-supervisor.js'
 import { assertTrusted } from './trusted-paths.js'
 
 /** What a check has found; it throws what stands against a start, with its exit code. */
@@ -37,6 +39,7 @@ class Checked extends Error {}
 export const CHECKS: readonly Check[] = [
   { name: 'permissions', run: checkTrust },
   { name: 'user', run: checkUser },
+  { name: 'secrets', run: checkSecrets },
   { name: 'PID file', run: checkPIDFile },
   { name: 'control socket', run: checkControlSocket },
   { name: 'address', run: checkAddress },
@@ -50,10 +53,11 @@ function checkTrust (_options: CommandOptions, app: string | undefined): string 
 }
 
 /** What `DropPrivileges` itself checks before a start touches anything. */
-async function checkUser ({ user, group, mustRead, logFiles }: CommandOptions): Promise<string | undefined> {
+async function checkUser ({ user, group, mustRead = [], secrets = [], workers, logFiles }: CommandOptions): Promise<string | undefined> {
   if (user === undefined) return process.geteuid?.() === 0 ? 'none: the service would run as root' : undefined
   const engine = new Engine()
-  new DropPrivileges(engine, { user, ...group === undefined ? {} : { group }, ...mustRead === undefined ? {} : { readable: mustRead } }).subscribe()
+  const readable = workers === undefined ? [...mustRead, ...secrets] : mustRead
+  new DropPrivileges(engine, { user, ...group === undefined ? {} : { group }, readable }).subscribe()
   engine.subscribe('start', () => { throw new Checked() }, { priority: 6 })
   try {
     await engine.start()
@@ -63,6 +67,20 @@ async function checkUser ({ user, group, mustRead, logFiles }: CommandOptions): 
   }
   for (const file of logFiles ?? []) assertAccess(file, constants.F_OK, 'must exist')
   return describeAccount(resolveAccount(user, group))
+}
+
+/** One process reads them as its user, which is part of that check. */
+function checkSecrets ({ secrets = [], workers, user }: CommandOptions): string | undefined {
+  if (workers === undefined || secrets.length === 0) return undefined
+  for (const path of secrets) {
+    if (user !== undefined && process.geteuid?.() === 0) assertTrusted(path)
+    try {
+      accessSync(path, constants.R_OK)
+    } catch (cause) {
+      throw new Refusal(ExitCode.CONFIG, `the supervisor cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}`, cause)
+    }
+  }
+  return `the supervisor can read ${secrets.join(', ')}`
 }
 
 function checkPIDFile ({ pidFile }: CommandOptions): string | undefined {
@@ -81,8 +99,14 @@ async function checkControlSocket ({ pidFile, controlSocket = defaultControlSock
   return `${controlSocket} can be made`
 }
 
-/** The address is taken for a moment; who connects just then is closed. */
-async function checkAddress ({ path, port = 0, host = '127.0.0.1' }: CommandOptions): Promise<string> {
+/** Each address is taken for a moment; who connects just then is closed. */
+async function checkAddress (options: CommandOptions): Promise<string> {
+  const found: string[] = []
+  for (const listener of listenersOf(options)) found.push(await checkListener(listener))
+  return found.join('; ')
+}
+
+async function checkListener ({ path, port = 0, host = '127.0.0.1' }: ListenOptions): Promise<string> {
   if (path !== undefined) {
     assertAccess(dirname(resolve(path)), constants.W_OK | constants.X_OK, 'must be writable for the unix socket')
     return `unix:${path}`
@@ -103,10 +127,10 @@ async function checkAddress ({ path, port = 0, host = '127.0.0.1' }: CommandOpti
 }
 
 /** In a process of its own, as the user that the service would run as. */
-function checkApp ({ user, group }: CommandOptions, app: string | undefined): string | undefined {
+function checkApp ({ user, group, import: imports = [] }: CommandOptions, app: string | undefined): string | undefined {
   if (app === undefined) return undefined
   const account = user === undefined || process.geteuid?.() !== 0 ? undefined : resolveAccount(user, group)
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app)], {
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app), ...imports], {
     ...account === undefined ? {} : { uid: account.uid, gid: account.gid },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,10 +1,19 @@
-import { boolean, integer, oneOf, string } from '@fastkeep/options'
+import { arrayOf, boolean, integer, oneOf, string, type Rule } from '@fastkeep/options'
 import { OPTIONS, type ConfigOptions, type ConfigTable } from '@fastkeep/engine'
+import { LISTEN_FORMS, parseListen } from './listen-text.js'
 
 /** What the command takes besides the engine's own options, by flag, environment or file. */
 export interface CommandOptions extends ConfigOptions {
   /** Worker processes, or `auto`: one for each CPU that this process may use. Default: none, one process does all. */
   workers?: number | 'auto'
+  /** Addresses that the workers listen on, in place of one by host and port or path; see `parseListen`. */
+  listen?: readonly string[]
+  /** Files that only root may read, handed to the workers. */
+  secrets?: readonly string[]
+  /** Keys whose passphrases are asked for on the terminal, before anything else. */
+  askPassphrase?: readonly string[]
+  /** Modules to be imported before the app, e.g. `tsx`. */
+  import?: readonly string[]
   /** File that the logger of an app without one of its own writes to; opened again on `graceful`. Default: standard output. */
   log?: string
   /** From which level on. Default `info`. */
@@ -13,6 +22,16 @@ export interface CommandOptions extends ConfigOptions {
 
 const MOST_WORKERS = 1_024
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+const paths = arrayOf(string('a path'))
+
+/** Separated by commas, as everywhere. */
+const list = { parse: (text: string): unknown => text.split(',').map(entry => entry.trim()), format: (value: unknown): string => [value].flat().join(',') }
+
+const addresses: Rule = {
+  expected: `one or more ${LISTEN_FORMS}`,
+  accepts: value => Array.isArray(value) && value.length > 0 && value.every(text => typeof text === 'string' && parseListen(text) !== undefined),
+}
 
 const plain = { parse: (text: string): unknown => text, format: String }
 
@@ -24,6 +43,10 @@ const OWN_OPTIONS: ConfigTable = {
     },
     text: { parse: text => text === 'auto' ? text : /^[1-9]\d{0,3}$/.test(text) ? Number(text) : undefined, format: String },
   },
+  listen: { rule: addresses, text: list },
+  secrets: { rule: paths, text: list },
+  askPassphrase: { rule: paths, text: list },
+  import: { rule: arrayOf(string('the name of a module')), text: list },
   log: { rule: string('a path'), text: plain },
   logLevel: { rule: oneOf(LEVELS), text: { ...plain, expected: LEVELS.join(', ') }, default: 'info' },
 }
@@ -44,6 +67,10 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** What each flag means, in one line of help. */
 export const FLAG_TEXTS: Readonly<Record<string, string>> = {
   workers: 'worker processes, or "auto"; without it one process does all',
+  listen: 'with workers, several addresses: http=0.0.0.0:80,https=[::]:443,unix:/run/shop.sock',
+  secrets: 'with workers, files that only root may read; the supervisor reads them for its workers',
+  askPassphrase: 'keys whose passphrase is asked for on the terminal, once, and kept',
+  import: 'what to import before the app, e.g. tsx for TypeScript',
   log: 'file that the logger writes to, opened again on "graceful"; standard output without it',
   logLevel: 'from which level on',
   config: 'the configuration file; without it fastkeep.config.{json,js,mjs,ts} of the working directory',

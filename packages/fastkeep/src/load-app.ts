@@ -72,7 +72,7 @@ async function importApp (path: string): Promise<Record<string, unknown>> {
   } catch (cause) {
     const { code = '', message = String(cause) } = (cause ?? {}) as NodeJS.ErrnoException
     if (/\.[mc]?tsx?$/.test(path) && TYPESCRIPT_REFUSALS.has(code)) {
-      throw new AppRefused(path, `Node ${process.version} does not run this TypeScript (${message}); install tsx and start with NODE_OPTIONS="--import tsx"`, { cause })
+      throw new AppRefused(path, `Node ${process.version} does not run this TypeScript (${message}); install tsx and start with --import tsx, or use Node 22.18 or later`, { cause })
     }
     throw new AppFailed(path, message, { cause })
   }

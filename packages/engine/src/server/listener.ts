@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, lstatSync, renameSync, rmSync, type Stats } from 'node:fs'
+import { closeSync, lstatSync, renameSync, rmSync, type Stats } from 'node:fs'
 import net, { type Server as NetServer } from 'node:net'
 import { once } from 'node:events'
 import { AddressInUse, AddressRefused } from '../errors.js'
@@ -63,8 +63,7 @@ export class Listener {
     const { path, mode = 0o600 } = address
     await assertFree(path)
     const temporary = `${path}.${process.pid}`
-    const { listenable, fd, close } = bindUnix(temporary)
-    chmodSync(temporary, mode)
+    const { listenable, fd, close } = bindUnix(temporary, mode)
     renameSync(temporary, path)
     return new Listener(address, fd, listenable, close, removal(path))
   }

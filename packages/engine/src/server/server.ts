@@ -1,5 +1,4 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel'
-import { lchownSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/bus.js'
 import { Unit, type Priorities } from '../bus/unit.js'
@@ -11,6 +10,7 @@ import { BoundSockets } from './bound-sockets.js'
 import { DrainDelay } from './drain-delay.js'
 import { drain, type DrainListener, type DrainOptions } from './drain.js'
 import type { CutRequest } from './http1-drain.js'
+import { giveSocket } from './give-socket.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
 import { checkListenOptions, type ListenOptions } from './listen-options.js'
 import { ServedApp } from './served-app.js'
@@ -37,12 +37,20 @@ interface Source {
   served: ServedApp | undefined
 }
 
+/** Processes that serve on sockets which this one holds. */
+export interface Holder {
+  readonly connections: number
+  /** ms for which their answers have told clients that an idle connection will stay. */
+  readonly keepAliveTimeout: number
+  /** ms that they may take to drain: on a stop, and when a successor has taken over. */
+  readonly longestStop: number
+  readonly longestDrain: number
+}
+
 /** Sockets that are bound for other processes. */
 interface Held {
   readonly sockets: BoundSockets
   readonly options: ListenOptions
-  /** How many connections those processes have. */
-  readonly connections: () => number
 }
 
 /** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `delay` (20) of `drain`, `drain` (20) and `close` (60) of `stop`. */
@@ -68,8 +76,7 @@ export class Server {
   readonly #sources = new Set<Source>()
   readonly #held: Held[] = []
   readonly #drainListeners = new Set<DrainListener>()
-  /** ms for which clients of this service have been told that an idle connection will stay, if not by its own apps. */
-  advertisedKeepAlive = 0
+  #holder: Holder = { connections: 0, keepAliveTimeout: 0, longestStop: 0, longestDrain: 0 }
   readonly #drainOptions: ServerDrainOptions
   readonly #delay: DrainDelay
   #isHandedOver = false
@@ -139,13 +146,14 @@ export class Server {
    * Binds sockets on which this process never accepts: they are for its workers, and connections wait in the kernel
    * while there is none.
    *
-   * @param connections how many the workers have
+   * @param holder the workers, all together; a drain waits for as long as they say
    */
-  hold (options: ListenOptions, connections: () => number): BoundSockets {
-    checkListenOptions(options)
-    const sockets = new BoundSockets()
-    this.#held.push({ sockets, options, connections })
-    return sockets
+  hold (listeners: readonly ListenOptions[], holder: Holder): BoundSockets[] {
+    for (const options of listeners) checkListenOptions(options)
+    const held = listeners.map(options => ({ options, sockets: new BoundSockets() }))
+    this.#held.push(...held)
+    this.#holder = holder
+    return held.map(({ sockets }) => sockets)
   }
 
   /**
@@ -208,9 +216,14 @@ export class Server {
     return this.#restartDrain(this.#apps).deadline
   }
 
+  /** ms from the begin of a stop that this process may take to drain. */
+  get longestStop (): number {
+    return this.#delay.ms + this.#stopDrain.deadline
+  }
+
   /** Gives the unix sockets to another user: after the drop of privileges this process could not remove them. */
   giveSocketsTo (uid: number, gid: number): void {
-    for (const { address } of this.sockets) if (address !== undefined && 'path' in address) lchownSync(address.path, uid, gid)
+    for (const { address } of this.sockets) if (address !== undefined && 'path' in address) giveSocket(address.path, uid, gid)
   }
 
   /** Drains and closes one app while the others go on; the bus does this for all of them in `stop`. */
@@ -239,7 +252,7 @@ export class Server {
   }
 
   #connectionsOf (apps: readonly ServedApp[]): number {
-    return [...apps, ...this.#held.map(({ connections }) => ({ connections: connections() }))].reduce((sum, { connections }) => sum + connections, 0)
+    return [...apps, this.#holder].reduce((sum, { connections }) => sum + connections, 0)
   }
 
   get #allSockets (): BoundSockets[] {
@@ -286,7 +299,7 @@ export class Server {
   }
 
   async #drainApps (apps: readonly ServedApp[], listeners: readonly DrainListener[]): Promise<void> {
-    const options = this.#isHandedOver ? this.#restartDrain(apps) : this.#drainOptions
+    const options = this.#isHandedOver ? this.#restartDrain(apps) : this.#stopDrain
     const end = performance.now() + options.deadline
     const progress = setInterval(() => this.#tellProgress(apps, end), PROGRESS_INTERVAL)
     const requests = await drain(apps, listeners, options, this.#hurry.signal).finally(() => clearInterval(progress))
@@ -305,9 +318,14 @@ export class Server {
     this.#bus.log(`Draining: ${connections} ${connections === 1 ? 'connection' : 'connections'} left, ${Math.ceil(left / 1000)} s`, 'info', undefined, 'FST_KEEP_ENGINE_DRAINING')
   }
 
+  get #stopDrain (): DrainOptions {
+    const { idleWindow, deadline } = this.#drainOptions
+    return { idleWindow, deadline: Math.max(deadline, this.#holder.longestStop) }
+  }
+
   #restartDrain (apps: readonly ServedApp[]): DrainOptions {
-    const { restartIdleWindow = Math.max(this.advertisedKeepAlive, ...apps.map(app => app.keepAliveTimeout)), deadline } = this.#drainOptions
-    return { idleWindow: restartIdleWindow, deadline: restartIdleWindow + deadline }
+    const { restartIdleWindow = Math.max(this.#holder.keepAliveTimeout, ...apps.map(app => app.keepAliveTimeout)), deadline } = this.#drainOptions
+    return { idleWindow: restartIdleWindow, deadline: Math.max(restartIdleWindow + deadline, this.#holder.longestDrain) }
   }
 
   #releaseHeld (): void {

@@ -10,6 +10,8 @@ import { giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
 import type { SignalMap } from '../plugins/signal-handler.js'
 import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
+import type { Holder } from '../server/server.js'
+import { keptSecrets } from './kept-secrets.js'
 import { readSecrets } from './secrets.js'
 import { WorkerProcess } from './worker-process.js'
 import { Workers, type RecycleOptions, type WorkerStatus } from './workers.js'
@@ -23,8 +25,11 @@ export interface SupervisorOptions {
   execArgv?: readonly string[]
   /** How many; `auto`: one for each processor that this process may use. Default `auto`. */
   workers?: number | 'auto'
-  /** Where the workers listen; they need not know. Default: a free port of 127.0.0.1. */
-  listen?: ListenOptions
+  /**
+   * Where the workers listen; they need not know. An app that takes one of several takes it by the `socketName` that it
+   * has here. Default: a free port of 127.0.0.1.
+   */
+  listen?: ListenOptions | readonly ListenOptions[]
   /** Whom the workers become before any code of the program runs. Default: no change. */
   user?: string | number
   /** Default: the user's own. */
@@ -112,7 +117,8 @@ export class Supervisor {
 
   readonly #engine: Engine
   readonly #options: SupervisorOptions
-  readonly #sockets: BoundSockets
+  readonly #listeners: readonly ListenOptions[]
+  readonly #sockets: readonly BoundSockets[]
   #workers: Workers
   readonly #unit: Unit<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>
   #target: Target | undefined
@@ -126,13 +132,15 @@ export class Supervisor {
     // The working directory may change before they are used.
     const absolute = (paths: readonly string[] = []): string[] => paths.map(path => resolve(path))
     this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), secrets: absolute(options.secrets) }
-    this.#sockets = engine.server.hold(listen, () => this.#workers.status.reduce((sum, { connections }) => sum + connections, 0))
+    this.#listeners = [listen].flat()
+    if (this.#listeners.length === 0) throw new SupervisorRefused('the option "listen" is an empty array; name one address at least')
+    this.#sockets = engine.server.hold(this.#listeners, this.#holder())
     this.#workers = this.#makeWorkers()
     this.#unit = new Unit(engine, 'Supervisor', {
       preflight: { channel: 'start', priority: 5, run: () => this.#preflight() },
       files: { channel: 'start', priority: 76, run: () => this.#giveFiles() },
       workers: { channel: 'start', priority: 80, run: () => this.#start() },
-      graceful: { channel: 'graceful', priority: 40, run: () => this.#workers.graceful() },
+      graceful: { channel: 'graceful', priority: 40, run: () => this.#graceful() },
       stop: { channel: 'stop', priority: 21, run: () => this.#stopping },
     })
   }
@@ -188,6 +196,18 @@ export class Supervisor {
     this.#secrets = readSecrets(this.#options.secrets ?? [], this.#target?.identity !== undefined)
   }
 
+  /** What cannot be read again keeps no worker from reading the rest. */
+  async #graceful (): Promise<void> {
+    let failure: unknown
+    try {
+      this.#readSecrets()
+    } catch (error) {
+      failure = error
+    }
+    await this.#workers.graceful(keptSecrets.bundle(this.#secrets))
+    if (failure !== undefined) throw failure
+  }
+
   #giveFiles (): void {
     if (this.#target?.identity === undefined) return
     const { account } = this.#target
@@ -199,7 +219,6 @@ export class Supervisor {
     const { workers = 'auto' } = this.#options
     this.#workers = this.#makeWorkers()
     await this.#workers.start(workers === 'auto' ? availableParallelism() : workers)
-    this.#engine.server.advertisedKeepAlive = Math.max(0, ...this.#workers.present.map(({ keepAliveTimeout }) => keepAliveTimeout))
     for (const url of this.#workers.present[0]?.urls ?? []) {
       this.#engine.log(`${this.#workers.target} workers serve on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
     }
@@ -209,6 +228,17 @@ export class Supervisor {
     this.#stopping = this.#workers.stop(deadline, this.#engine.server.isHandedOver)
     // Told by the listener of `stop` 21, which waits longer than the drain does.
     await this.#stopping.catch(() => {})
+  }
+
+  #holder (): Holder {
+    const longest = (what: 'keepAliveTimeout' | 'longestStop' | 'longestDrain'): number => Math.max(0, ...this.#workers.all.map(worker => worker[what]))
+    const connections = (): number => this.#workers.all.reduce((sum, { stats }) => sum + stats.connections, 0)
+    return {
+      get connections () { return connections() },
+      get keepAliveTimeout () { return longest('keepAliveTimeout') },
+      get longestStop () { return longest('longestStop') },
+      get longestDrain () { return longest('longestDrain') },
+    }
   }
 
   #makeWorkers (): Workers {
@@ -224,8 +254,10 @@ export class Supervisor {
       program,
       args,
       execArgv,
-      sockets: this.#sockets.handed.map(socket => ({ ...socket, activation: socket.activation ?? '' })),
-      secrets: this.#secrets,
+      sockets: this.#sockets.flatMap(({ handed }, index) => handed.map(socket => ({
+        ...socket, activation: socket.activation ?? this.#listeners[index]?.socketName ?? '',
+      }))),
+      secrets: keptSecrets.bundle(this.#secrets),
       target: this.#target,
       umask,
       timeout: readyTimeout,

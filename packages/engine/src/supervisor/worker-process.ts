@@ -8,6 +8,7 @@ import { sameEnvironment } from '../plugins/same-program.js'
 import type { Target } from '../plugins/become-user.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import { withNote } from './environment-note.js'
+import { handSecrets, type SecretsBundle } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
 import { readWorkerMessage } from './read-worker-message.js'
 import { WORKER_NOTE, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
@@ -21,7 +22,7 @@ export interface WorkerStart {
   readonly execArgv: readonly string[]
   /** Read anew for each worker: they may have changed. */
   readonly sockets: readonly HandedSocket[]
-  readonly secrets: Readonly<Record<string, string>>
+  readonly secrets: SecretsBundle
   readonly target: Target | undefined
   readonly umask: number | undefined
   /** ms within which it must serve. */
@@ -65,10 +66,12 @@ export class WorkerProcess {
   servesSince = 0
   urls: readonly string[] = []
   keepAliveTimeout = 0
+  /** ms that its drain may take: on a stop, and when others serve already. */
+  longestStop = 0
+  longestDrain = 0
   readonly #child: ChildProcess
   readonly #channel: LineChannel<SupervisorMessage, WorkerMessage>
   #state: WorkerState = 'starting'
-  #longestDrain = 0
   #answer: { resolve: () => void, reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
   #gracefulAnswer: ((failure: string | undefined) => void) | undefined
 
@@ -78,7 +81,6 @@ export class WorkerProcess {
     const { child, channel } = spawnWorker(slot, start)
     this.#child = child
     this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, readWorkerMessage, message => this.#receive(message), () => this.#left()).unref()
-    this.#channel.send({ type: 'secrets', secrets: start.secrets })
     this.ended = endOf(child).finally(() => {
       this.#state = 'ended'
       this.#gracefulAnswer?.('it has ended')
@@ -100,7 +102,7 @@ export class WorkerProcess {
   retire (): void {
     if (this.#state === 'ready') {
       this.#channel.send({ type: 'retire' })
-      this.#killAfter(this.#longestDrain + RETIREMENT_GRACE)
+      this.#killAfter(this.longestDrain + RETIREMENT_GRACE)
     } else if (this.#state === 'starting') {
       this.terminate()
       this.#killAfter(STARTING_GRACE)
@@ -108,9 +110,13 @@ export class WorkerProcess {
     if (this.#state !== 'ended') this.#state = 'retiring'
   }
 
-  /** @returns why it failed, if it did */
-  graceful (): Promise<string | undefined> {
+  /**
+   * @param secrets as they are now
+   * @returns why it failed, if it did
+   */
+  graceful (secrets: SecretsBundle): Promise<string | undefined> {
     if (this.#state !== 'ready') return Promise.resolve(undefined)
+    this.#channel.send({ type: 'secrets', secrets })
     this.#channel.send({ type: 'graceful' })
     return new Promise(resolve => {
       const timer = setTimeout(() => resolve(`no answer within ${GRACEFUL_TIMEOUT} ms`), GRACEFUL_TIMEOUT)
@@ -179,7 +185,8 @@ export class WorkerProcess {
       case 'ready':
         this.urls = message.urls
         this.keepAliveTimeout = message.keepAliveTimeout
-        this.#longestDrain = message.longestDrain
+        this.longestStop = message.longestStop
+        this.longestDrain = message.longestDrain
         return this.#answer.resolve()
       case 'failed':
         return this.#answer.reject(this.#failure(message.message, message.exitCode))
@@ -210,13 +217,15 @@ export class WorkerProcess {
   }
 }
 
-function spawnWorker (slot: number, { program, args, execArgv, sockets, target, umask }: WorkerStart): { child: ChildProcess, channel: Duplex } {
+function spawnWorker (slot: number, { program, args, execArgv, sockets, secrets, target, umask }: WorkerStart): { child: ChildProcess, channel: Duplex } {
   const stdio: Array<number | 'ignore' | 'inherit' | 'pipe'> = ['ignore', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const channel = pass('pipe')
+  const secretsPipe = pass('pipe')
   const note: WorkerNote = {
     parent: process.pid,
     channel,
+    secrets: secretsPipe,
     slot,
     sockets: sockets.map(socket => ({ ...socket, fd: pass(socket.fd) })),
     ...target === undefined ? {} : { target },
@@ -227,6 +236,7 @@ function spawnWorker (slot: number, { program, args, execArgv, sockets, target, 
     env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
     stdio,
   })
+  handSecrets(child, secretsPipe, secrets)
   // Of one that the system did not start, e.g. for want of descriptors, Node leaves the streams out.
   return { child, channel: child.pid === undefined ? new PassThrough() : child.stdio[channel] as Socket }
 }

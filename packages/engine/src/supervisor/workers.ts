@@ -1,5 +1,7 @@
 import type { LogLevel } from '../bus/channels.js'
 import { ReloadFailed, WorkersNotStopped } from '../errors.js'
+import { exitCodeAfter } from '../exit-codes.js'
+import type { SecretsBundle } from './kept-secrets.js'
 import { RespawnBackoff } from './respawn-backoff.js'
 import type { PeerMessage, WorkerStats } from './worker-messages.js'
 import type { WorkerProcess, WorkerState } from './worker-process.js'
@@ -91,8 +93,13 @@ export class Workers {
     return [...this.#present]
   }
 
+  /** Those that still drain, too. */
+  get all (): readonly WorkerProcess[] {
+    return [...this.#present, ...this.#retired]
+  }
+
   get status (): WorkerStatus[] {
-    return [...this.#present, ...this.#retired].map(({ slot, pid, state, generation, servesSince, stats }) => ({
+    return this.all.map(({ slot, pid, state, generation, servesSince, stats }) => ({
       slot, pid, state, generation, uptime: servesSince === 0 ? 0 : Math.round(performance.now() - servesSince), ...stats,
     }))
   }
@@ -130,7 +137,7 @@ export class Workers {
           await this.#replace(worker)
         } catch (error) {
           if (index === 0) this.#generation--
-          throw new ReloadFailed(this.#standing(index, old.length), (error as Error).message, { cause: error })
+          throw Object.assign(new ReloadFailed(this.#standing(index, old.length), (error as Error).message, { cause: error }), { exitCode: exitCodeAfter(error) })
         }
       }
       this.#backoff.reset()
@@ -152,9 +159,13 @@ export class Workers {
     })
   }
 
-  /** Each of them reads again what it can. */
-  async graceful (): Promise<void> {
-    const failures = await Promise.all([...this.#present].map(async worker => ({ worker, failure: await worker.graceful() })))
+  /**
+   * Each of them reads again what it can.
+   *
+   * @param secrets as they are now
+   */
+  async graceful (secrets: SecretsBundle): Promise<void> {
+    const failures = await Promise.all([...this.#present].map(async worker => ({ worker, failure: await worker.graceful(secrets) })))
     const failed = failures.filter(({ failure }) => failure !== undefined)
     if (failed.length > 0) throw new Error(failed.map(({ worker: { slot, pid }, failure }) => `worker ${slot} (${pid}): ${failure}`).join('; '))
   }
@@ -172,7 +183,7 @@ export class Workers {
   async stop (deadline: AbortSignal, isHandedOver: boolean): Promise<void> {
     this.#stop.abort()
     clearInterval(this.#watch)
-    const workers = [...this.#present, ...this.#retired]
+    const workers = this.all
     for (const worker of workers) {
       if (worker.servesSince === 0) worker.end().catch(() => {})
       else if (isHandedOver) worker.retire()

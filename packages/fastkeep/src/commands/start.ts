@@ -1,7 +1,8 @@
-import { launchDaemon, runToExit } from '@fastkeep/engine'
+import { askPassphrases, launchDaemon, runToExit } from '@fastkeep/engine'
 import type { Command } from '../command.js'
 import { START_OPTIONS } from '../command-options.js'
 import { readConfiguration } from '../configuration.js'
+import { UsageError } from '../errors.js'
 import { makeEngine } from '../make-engine.js'
 import { makeSupervisor } from '../make-supervisor.js'
 import { assertTrusted } from '../trusted-paths.js'
@@ -13,13 +14,16 @@ export const start: Command = {
 function that makes one. Flags beat FASTKEEP_* in the environment, which beats the configuration file.`,
   operands: [{ name: 'app', completes: 'files' }],
   flags: START_OPTIONS,
-  run: async ({ flags, operands: [file] }) => {
+  // All of it inside: whoever started this process in the place of another one hears what was wrong.
+  run: async ({ flags, operands: [file] }) => await runToExit(async () => {
     const configuration = await readConfiguration(flags)
     const app = file as string
     if (process.geteuid?.() === 0) assertTrusted(app)
-    const { daemon, workers } = configuration.options
+    const { daemon, workers, listen, askPassphrase = [] } = configuration.options
+    if (workers === undefined && listen !== undefined) throw new UsageError('"listen" is for workers: give --workers too (1 is enough), or one address by --port and --host or --path')
+    askPassphrases(askPassphrase)
     // Before anything of the app is loaded: in the launcher nothing else happens.
     if (daemon !== undefined && daemon !== false) await launchDaemon(daemon === true ? {} : daemon)
-    return await runToExit(() => workers === undefined ? makeEngine(app, configuration) : makeSupervisor(app, configuration, flags))
-  },
+    return workers === undefined ? await makeEngine(app, configuration) : makeSupervisor(app, configuration, flags)
+  }),
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Rule } from '@fastkeep/options'
+import { askOnTerminal } from '@fastkeep/terminal'
 import { systemCode, tlsContextError } from '../errors.js'
 import { keptSecrets } from './kept-secrets.js'
 import { readRegularFile } from './regular-file.js'
-import { askOnTerminal } from './terminal.js'
 
 /**
  * A passphrase, or where to get it: the first line of a file, of an open descriptor that is read once to its end, or of
