@@ -1,6 +1,8 @@
 import { arrayOf, boolean, integer, oneOf, string, type Rule } from '@fastkeep/options'
 import { OPTIONS, type ConfigOptions, type ConfigTable } from '@fastkeep/engine'
 import { LISTEN_FORMS, parseListen } from './listen-text.js'
+import { choice, list, plain, truth } from './text-forms.js'
+import { TLS_FLAG_TEXTS } from './tls-options.js'
 
 /** What the command takes besides the engine's own options, by flag, environment or file. */
 export interface CommandOptions extends ConfigOptions {
@@ -25,15 +27,10 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as
 
 const paths = arrayOf(string('a path'))
 
-/** Separated by commas, as everywhere. */
-const list = { parse: (text: string): unknown => text.split(',').map(entry => entry.trim()), format: (value: unknown): string => [value].flat().join(',') }
-
 const addresses: Rule = {
   expected: `one or more ${LISTEN_FORMS}`,
   accepts: value => Array.isArray(value) && value.length > 0 && value.every(text => typeof text === 'string' && parseListen(text) !== undefined),
 }
-
-const plain = { parse: (text: string): unknown => text, format: String }
 
 const OWN_OPTIONS: ConfigTable = {
   workers: {
@@ -48,7 +45,7 @@ const OWN_OPTIONS: ConfigTable = {
   askPassphrase: { rule: paths, text: list },
   import: { rule: arrayOf(string('the name of a module')), text: list },
   log: { rule: string('a path'), text: plain },
-  logLevel: { rule: oneOf(LEVELS), text: { ...plain, expected: LEVELS.join(', ') }, default: 'info' },
+  logLevel: { rule: oneOf(LEVELS), text: choice(LEVELS), default: 'info' },
 }
 
 /** All options of `start`, in the order of its help. */
@@ -107,6 +104,7 @@ export const FLAG_TEXTS: Readonly<Record<string, string>> = {
   restartTimeout: 'ms within which a successor must serve',
   signals: 'handle signals',
   json: 'print JSON',
+  ...TLS_FLAG_TEXTS,
 }
 
 /** Some of the options of `start`. */
@@ -115,7 +113,4 @@ export function pick (...paths: string[]): ConfigTable {
 }
 
 /** Of the commands whose result a program may read. */
-export const JSON_FLAG: ConfigTable = {
-  // The form of text by which a flag is known to take no value.
-  json: { rule: boolean, ...OPTIONS.daemon?.text === undefined ? {} : { text: OPTIONS.daemon.text } },
-}
+export const JSON_FLAG: ConfigTable = { json: { rule: boolean, text: truth } }

@@ -49,5 +49,5 @@ export function helpOf (command: Command): string {
 }
 
 export function usageOf ({ name, operands = [] }: Command): string {
-  return [name, ...operands.map(operand => operand.isOptional === true ? `[${operand.name}]` : `<${operand.name}>`)].join(' ')
+  return [name, ...operands.map(({ name, isOptional, isRepeated }) => `${isOptional === true ? `[${name}]` : `<${name}>`}${isRepeated === true ? '...' : ''}`)].join(' ')
 }

@@ -34,7 +34,7 @@ export class Attachment {
     this.server = server
     this.#options = options
     const { plainHttp, handshakeTimeout } = options
-    if (plainHttp === 'refuse') this.#undo.push(refusePlainHttp(this.server))
+    if (plainHttp === 'refuse') this.#undo.push(refusePlainHttp(this.server, handshakeTimeout))
     else if (plainHttp !== false) {
       const target = redirectTarget({
         origin: plainHttp === 'redirect' ? undefined : plainHttp.redirect,

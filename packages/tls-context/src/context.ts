@@ -20,7 +20,7 @@ import type { Settings } from './settings.js'
 import { runAtOnce, runInSlices } from './slices.js'
 import type { TicketLink } from './ticket-chain.js'
 import { TicketKeys } from './ticket-keys.js'
-import type { TicketPeers } from './ticket-sharing.js'
+import type { TicketPeers, TicketSharing } from './ticket-sharing.js'
 import { secretFile } from './tickets.js'
 import { trialHandshake } from './trial-handshake.js'
 import { FileWatcher } from './watch.js'
@@ -151,8 +151,8 @@ export class Context implements ServerContext {
     this.#tickets?.adopt(link)
   }
 
-  shareTickets (peers: TicketPeers): () => void {
-    return this.#tickets?.share(peers) ?? (() => {})
+  shareTickets (peers: TicketPeers): TicketSharing | undefined {
+    return this.#tickets?.share(peers)
   }
 
   async ready (): Promise<void> {

@@ -23,13 +23,17 @@ const served = new WeakMap<Engine, Set<ServerContext>>()
 export function joinEngine (engine: Engine, context: ServerContext): () => void {
   const contexts = served.get(engine) ?? new Set()
   served.set(engine, contexts.add(context))
+  const sharing = engine.peers && context.shareTickets(engine.peers)
   const ends = [
     () => { contexts.delete(context) },
     engine.addStatus('certificates', () => [...contexts].flatMap(({ expiries }) => expiries).map(({ name, validTo }) => ({ name, expires: validTo.toISOString() }))),
     engine.subscribe('graceful', () => context.reload(), { priority: 20, name: 'tls-context' }),
     // After privileges were dropped and before the first connection: what cannot be read now cannot be renewed either.
-    engine.subscribe('start', () => assertReadable(context), { priority: 78, name: 'tls-context' }),
-    ...engine.peers === undefined ? [] : [context.shareTickets(engine.peers)],
+    engine.subscribe('start', async () => {
+      assertReadable(context)
+      await sharing?.settled
+    }, { priority: 78, name: 'tls-context' }),
+    () => sharing?.end(),
   ]
   return () => { for (const end of ends) end() }
 }

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { Context } from './context.js'
 import type { Finding } from './certificates/finding.js'
 import { isTlsContextError } from './errors.js'
@@ -8,7 +9,10 @@ import type { TlsServerOptions } from './server-options.js'
 import { resolveSettings, type ServerContextOptions, type Settings } from './settings.js'
 import { runAtOnce } from './slices.js'
 import type { TicketLink } from './ticket-chain.js'
-import type { TicketPeers } from './ticket-sharing.js'
+import type { TicketPeers, TicketSharing } from './ticket-sharing.js'
+
+/** For tools that want to know what an app serves with. */
+const created = channel('fastkeep:tls-context:created')
 
 export interface CertificateDescription {
   /** Such as `CN=example.org`; empty where the certificate has none. */
@@ -60,9 +64,9 @@ export interface ServerContext {
   useTicketLink (link: TicketLink): void
   /**
    * Has one chain of ticket keys with all workers of a supervisor, newcomers too: for `engine.peers`, which the plugin
-   * gives it. Does nothing with `tickets.link` or `tickets.secret`. Gives a function that ends that.
+   * gives it. `undefined`: nothing is shared, since `tickets` says otherwise.
    */
-  shareTickets (peers: TicketPeers): () => void
+  shareTickets (peers: TicketPeers): TicketSharing | undefined
   /** Resolves when it can serve; rejects with `STAPLE_MISSING` where a certificate demands a staple and none can be had. */
   ready (): Promise<void>
   /** Told of reloads, staples and refused peers; gives a function that ends that. */
@@ -85,7 +89,9 @@ export interface ServerContext {
  * await app.register(tlsContext, { context })
  */
 export function createServerContext (options: ServerContextOptions): ServerContext {
-  return new Context(resolveSettings(options))
+  const context = new Context(resolveSettings(options))
+  if (created.hasSubscribers) created.publish({ context })
+  return context
 }
 
 /** Everything that `createServerContext` would refuse or warn of, without making one. */

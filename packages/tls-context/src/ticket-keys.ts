@@ -1,4 +1,4 @@
-import { shareTickets, type TicketPeers } from './ticket-sharing.js'
+import { shareTickets, type TicketPeers, type TicketSharing } from './ticket-sharing.js'
 import type { TicketChain, TicketLink } from './ticket-chain.js'
 import { ticketChain, type TicketOptions } from './tickets.js'
 
@@ -51,8 +51,8 @@ export class TicketKeys {
   }
 
   /** Has one chain with all processes of a supervisor; what was configured is what counts. */
-  share (peers: TicketPeers): () => void {
-    if (this.#options.link !== undefined || this.#options.secret !== undefined) return () => {}
+  share (peers: TicketPeers): TicketSharing | undefined {
+    if (this.#options.link !== undefined || this.#options.secret !== undefined) return undefined
     return shareTickets(this, peers, this.#options.application ?? '')
   }
 
