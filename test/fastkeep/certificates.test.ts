@@ -81,7 +81,7 @@ test('grade grades a service, and ends with 1 below the grade that is wanted', a
   const trusted = ['--ca', 'certificates/ca.pem', '--servername', 'localhost']
   const good = await project.run(['grade', url, ...trusted, '--min', 'A+'])
   t.equal(good.code, 0, good.output)
-  t.match(good.output, /^127\.0\.0\.1:\d+ as localhost   A\+   by ssllabs-2009r/)
+  t.match(good.output, /^127\.0\.0\.1:\d+ as localhost +A\+ +by ssllabs-2009r/)
   t.ok(good.output.split('\n').length < 30, 'one screen')
   const json = await project.run(['grade', `127.0.0.1:${port}`, ...trusted, '--ruleset', 'testssl', '--json'])
   t.match(JSON.parse(json.output), { grade: 'A+', ruleset: 'testssl', scores: { protocol: 100 } })

@@ -21,8 +21,12 @@ export async function checkCertificates (flags: readonly Given[]): Promise<Findi
   const text = (path: string): string | undefined => flagValue(flags, path) as string | undefined
   const [cert, key, chain, pfx, passphraseFile, hosts] = [text('cert'), text('key'), text('chain'), text('pfx'), text('passphraseFile'), flagValue(flags, 'hosts') as string[] | undefined]
   const options: ServerContextOptions = {
-    ...cert !== undefined && { cert }, ...key !== undefined && { key }, ...chain !== undefined && { chain }, ...pfx !== undefined && { pfx },
-    ...passphraseFile !== undefined && { passphrase: { file: passphraseFile } }, ...hosts !== undefined && { hosts },
+    ...cert !== undefined && { cert },
+    ...key !== undefined && { key },
+    ...chain !== undefined && { chain },
+    ...pfx !== undefined && { pfx },
+    ...passphraseFile !== undefined && { passphrase: { file: passphraseFile } },
+    ...hosts !== undefined && { hosts },
   }
   const findings = validate(options)
   if (findings.some(({ severity }) => severity === 'error')) return findings.map(findingOf)

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { keptSecrets } from './certificates/kept-secrets.js'
 import { tlsContextError } from './errors.js'
 import type { ServerContext } from './server-context.js'
-import type { TicketPeers } from './ticket-sharing.js'
+import type { TicketPeers, TicketSharing } from './ticket-sharing.js'
 
 /** The part of `@fastkeep/engine` that is used here; it is not needed. */
 export interface Engine {
@@ -18,9 +18,9 @@ const served = new WeakMap<Engine, Set<ServerContext>>()
  * Renews on `graceful`, shares ticket keys with the other workers, tells the status when certificates expire, and stops
  * a start after which none could be renewed.
  *
- * @returns a function that ends that
+ * @returns when this process has the ticket keys of the others, and how to end all of it
  */
-export function joinEngine (engine: Engine, context: ServerContext): () => void {
+export function joinEngine (engine: Engine, context: ServerContext): TicketSharing {
   const contexts = served.get(engine) ?? new Set()
   served.set(engine, contexts.add(context))
   const sharing = engine.peers && context.shareTickets(engine.peers)
@@ -29,13 +29,15 @@ export function joinEngine (engine: Engine, context: ServerContext): () => void 
     engine.addStatus('certificates', () => [...contexts].flatMap(({ expiries }) => expiries).map(({ name, validTo }) => ({ name, expires: validTo.toISOString() }))),
     engine.subscribe('graceful', () => context.reload(), { priority: 20, name: 'tls-context' }),
     // After privileges were dropped and before the first connection: what cannot be read now cannot be renewed either.
-    engine.subscribe('start', async () => {
-      assertReadable(context)
-      await sharing?.settled
-    }, { priority: 78, name: 'tls-context' }),
-    () => sharing?.end(),
+    engine.subscribe('start', () => assertReadable(context), { priority: 78, name: 'tls-context' }),
   ]
-  return () => { for (const end of ends) end() }
+  return {
+    settled: sharing?.settled ?? Promise.resolve(),
+    end: () => {
+      sharing?.end()
+      for (const end of ends) end()
+    },
+  }
 }
 
 function assertReadable ({ files, isWatched }: ServerContext): void {

@@ -7,6 +7,7 @@ import { joinEngine, type Engine } from './engine.js'
 import type { ContextEvent } from './events.js'
 import { assertClientCert, resolveDemand, type ClientCertDemand, type ClientCertOption } from './peer/client-cert.js'
 import type { ServerContext } from './server-context.js'
+import type { TicketSharing } from './ticket-sharing.js'
 
 export interface TlsContextOptions {
   /** The context that the app was made with: renewed in place, its warnings and events logged. */
@@ -117,18 +118,16 @@ function serveWith (fastify: FastifyInstance, context: ServerContext): void {
   ]
   tell()
 
-  let isJoined = false
-  const join = (): void => {
+  const join = (): TicketSharing | undefined => {
     const { engine } = fastify as { engine?: Engine }
-    if (engine === undefined || isJoined) return
-    isJoined = true
-    ends.push(joinEngine(engine, context))
+    const joined = engine && joinEngine(engine, context)
+    if (joined !== undefined) ends.push(joined.end)
+    return joined
   }
-  join()
+  const joined = join()
   fastify.addHook('onReady', async () => {
-    // It may have been registered after this plugin.
-    join()
-    await context.ready()
+    // The engine may have been registered after this plugin.
+    await Promise.all([context.ready(), (joined ?? join())?.settled])
   })
   // "localhost" may be two addresses, and Fastify makes a server of its own for the second.
   fastify.addHook('onListen', async function () {

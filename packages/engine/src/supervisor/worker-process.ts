@@ -155,8 +155,9 @@ export class WorkerProcess {
     await this.ended
   }
 
+  /** One that starts is told, too: it may wait for what the others know before it serves. */
   tell (message: PeerMessage): void {
-    if (this.#state === 'ready' || this.#state === 'retiring') this.#channel.offer(message)
+    if (this.#state !== 'ended') this.#channel.offer(message)
   }
 
   async #becomeReady (timeout: number): Promise<void> {
