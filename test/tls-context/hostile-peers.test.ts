@@ -68,7 +68,7 @@ test('an extension that nobody asks for may be of any form', async t => {
 test('a server certificate that cannot be read is refused by ours, by our client and by the grader', async t => {
   const odd = await leaf(root, { names: [], extensions: [new x509.Extension('2.5.29.17', false, Buffer.from('3009820b6c6f63', 'hex'))] })
   t.throws(() => createServerContext({ cert: odd.certPem, key: odd.keyPem }), { code: 'FST_KEEP_TLS_CONTEXT_CERTIFICATE_INVALID', message: /is damaged \(a DER value is cut off\)/ })
-  const port = await listen(t, tls.createServer({ cert: odd.certPem, key: odd.keyPem }, socket => socket.on('error', () => {}).end()))
+  const port = await listen(t, tls.createServer({ cert: odd.certPem, key: odd.keyPem }, socket => socket.on('error', () => {}).resume().end()))
   await t.rejects(createClientContext({ ca: root.certPem, verify: () => true }).connect({ host: '127.0.0.1', port, servername: 'localhost' }))
   t.match(await grade('127.0.0.1', port, { servername: 'localhost', ca: root.certPem }), { grade: 'T', reasons: [{ code: 'CERTIFICATE_UNREADABLE' }] })
 })
@@ -94,7 +94,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 
     const keys = new Map([['alice', Buffer.alloc(32, 7)]])
     const psk = createServerContext({ psk: { keys: identity => keys.get(identity) } })
-    const pskPort = await listen(t, tls.createServer(psk.options, socket => socket.on('error', () => {}).end('x')))
+    const pskPort = await listen(t, tls.createServer(psk.options, socket => socket.on('error', () => {}).resume().end('x')))
     const client: ConnectionOptions = { ciphers: 'TLS_AES_128_GCM_SHA256:ECDHE-PSK-CHACHA20-POLY1305', pskCallback: () => ({ psk: Buffer.alloc(32, 7), identity: 'alice' }), checkServerIdentity: () => undefined, minVersion: version, maxVersion: version }
     const socket = tls.connect({ host: '127.0.0.1', port: pskPort, ...client })
     const sessions: Buffer[] = []
