@@ -212,11 +212,12 @@ export class Context implements ServerContext {
   }
 
   #chooseContext (name: string, callback: (error: Error | null, context?: SecureContext) => void): void {
-    const { unknownName, client } = this.#settings.options
     const context = this.#generation.contexts.get(name)
-    if (context === undefined && unknownName === 'reject') return callback(new Error('no certificate for the name that was asked for'))
+    if (context !== undefined) return callback(null, context)
+    const { unknownName, client } = this.#settings.options
+    if (unknownName === 'reject') return callback(new Error('no certificate for the name that was asked for'))
     // Node leaves partial chains out of the context that a server makes for itself.
-    callback(null, context ?? (client?.allowPartialChain === true ? this.#generation.defaultContext : undefined))
+    callback(null, client?.allowPartialChain === true ? this.#generation.defaultContext : undefined)
   }
 
   /** What `setSecureContext` takes; it forgets whatever it is not given. */
