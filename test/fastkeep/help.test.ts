@@ -13,7 +13,7 @@ async function said (...argv: string[]): Promise<{ code: number, printed: string
   return { code, printed: lines.printed.join('\n'), told: lines.told.join('\n') }
 }
 
-const COMMANDS = ['start', 'stop', 'restart', 'reload', 'graceful', 'status', 'scale', 'check', 'unit', 'completion']
+const COMMANDS = ['start', 'stop', 'restart', 'reload', 'graceful', 'status', 'scale', 'check', 'unit', 'cert', 'grade', 'completion']
 
 test('help goes to standard output with 0; no command at all is a mistake, 64', async t => {
   for (const argv of [['--help'], ['-h'], ['help']]) {
@@ -49,7 +49,7 @@ test('what is misspelt, missing or too much is 64 with what was meant', async t 
   const cases: Array<[string[], RegExp]> = [
     [['strat'], /no command "strat", did you mean "start"/],
     [['--verson'], /did you mean "--version"/],
-    [['cert'], /no command "cert"; there are start, /],
+    [['brew'], /no command "brew"; there are start, /],
     [['start'], /<app> is missing; usage: fastkeep start <app>/],
     [['start', 'a.js', 'b.js'], /"b\.js" is too much/],
     [['start', 'a.js', '--prot', '80'], /no flag --prot, did you mean "--port"/],

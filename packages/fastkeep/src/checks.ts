@@ -7,16 +7,21 @@ import {
   describeAccount, DropPrivileges, defaultControlSocket, Engine, ExitCode, readPIDFile, requestControl, resolveAccount,
   type ListenOptions,
 } from '@fastkeep/engine'
+import { contextFindings } from './certificate-check.js'
+import type { CheckedApp } from './check-app.js'
 import type { CommandOptions } from './command-options.js'
 import { CHECK_APP } from './entries.js'
+import type { Finding } from './finding.js'
 import { listenersOf } from './make-supervisor.js'
 import { assertTrusted } from './trusted-paths.js'
+
+type CheckResult = string | undefined | readonly Finding[]
 
 /** What a check has found; it throws what stands against a start, with its exit code. */
 export interface Check {
   readonly name: string
-  /** @returns what is well; `undefined` where there is nothing to check */
-  run (options: CommandOptions, app: string | undefined): string | undefined | Promise<string | undefined>
+  /** @returns what is well; `undefined` where there is nothing to check; several findings where there are */
+  run (options: CommandOptions, app: string | undefined): CheckResult | Promise<CheckResult>
 }
 
 /** What a check refuses. */
@@ -127,7 +132,7 @@ async function checkListener ({ path, port = 0, host = '127.0.0.1' }: ListenOpti
 }
 
 /** In a process of its own, as the user that the service would run as. */
-function checkApp ({ user, group, import: imports = [] }: CommandOptions, app: string | undefined): string | undefined {
+function checkApp ({ user, group, import: imports = [] }: CommandOptions, app: string | undefined): CheckResult {
   if (app === undefined) return undefined
   const account = user === undefined || process.geteuid?.() !== 0 ? undefined : resolveAccount(user, group)
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app), ...imports], {
@@ -141,10 +146,12 @@ function checkApp ({ user, group, import: imports = [] }: CommandOptions, app: s
     const why = error?.message ?? (stderr.trim().split('\n').at(-1) || 'it ended without a word')
     throw new Refusal(status ?? ExitCode.SOFTWARE, why)
   }
-  return `${app} exports ${ARTICLES[stdout.trim().split('\n').at(-1) ?? ''] ?? 'an app'}`
+  const { kind, contexts } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as CheckedApp
+  const message = `${app} exports ${ARTICLES[kind]}`
+  return contexts.length === 0 ? message : [{ check: 'app', isGood: true, message, exitCode: ExitCode.OK }, ...contexts.flatMap(contextFindings)]
 }
 
-const ARTICLES: Readonly<Record<string, string>> = { instance: 'an instance', factory: 'a factory', plugin: 'a plugin' }
+const ARTICLES: Readonly<Record<CheckedApp['kind'], string>> = { instance: 'an instance', factory: 'a factory', plugin: 'a plugin' }
 
 function assertAccess (path: string, mode: number, what: string): void {
   try {

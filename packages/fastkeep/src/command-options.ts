@@ -1,6 +1,8 @@
 import { arrayOf, boolean, integer, oneOf, string, type Rule } from '@fastkeep/options'
 import { OPTIONS, type ConfigOptions, type ConfigTable, type RecycleOptions } from '@fastkeep/engine'
 import { LISTEN_FORMS, parseListen } from './listen-text.js'
+import { choice, list, plain, truth, wholeNumber } from './text-forms.js'
+import { TLS_FLAG_TEXTS } from './tls-options.js'
 
 /** What the command takes besides the engine's own options, by flag, environment or file. */
 export interface CommandOptions extends ConfigOptions {
@@ -34,17 +36,10 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as
 
 const paths = arrayOf(string('a path'))
 
-/** Separated by commas, as everywhere. */
-const list = { parse: (text: string): unknown => text.split(',').map(entry => entry.trim()), format: (value: unknown): string => [value].flat().join(',') }
-
 const addresses: Rule = {
   expected: `one or more ${LISTEN_FORMS}`,
   accepts: value => Array.isArray(value) && value.length > 0 && value.every(text => typeof text === 'string' && parseListen(text) !== undefined),
 }
-
-const wholeNumber = { parse: (text: string): unknown => /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : undefined, format: String }
-
-const plain = { parse: (text: string): unknown => text, format: String }
 
 const OWN_OPTIONS: ConfigTable = {
   workers: {
@@ -60,12 +55,12 @@ const OWN_OPTIONS: ConfigTable = {
   import: { rule: arrayOf(string('the name of a module')), text: list },
   readyTimeout: { rule: integer(1, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 60_000, onlyWith: 'workers' },
   blockedAfter: { rule: integer(2_000, LONGEST_TIMER, 'ms'), text: wholeNumber, default: 10_000, onlyWith: 'workers' },
-  balance: { rule: boolean, ...OPTIONS.daemon?.text === undefined ? {} : { text: OPTIONS.daemon.text }, default: true, onlyWith: 'workers' },
+  balance: { rule: boolean, text: truth, default: true, onlyWith: 'workers' },
   'recycle.requests': { rule: integer(1, Number.MAX_SAFE_INTEGER, 'requests'), text: wholeNumber },
   'recycle.age': { rule: integer(1_000, Number.MAX_SAFE_INTEGER, 'ms'), text: wholeNumber },
   'recycle.memory': { rule: integer(1, Number.MAX_SAFE_INTEGER, 'bytes'), text: wholeNumber },
   log: { rule: string('a path'), text: plain },
-  logLevel: { rule: oneOf(LEVELS), text: { ...plain, expected: LEVELS.join(', ') }, default: 'info' },
+  logLevel: { rule: oneOf(LEVELS), text: choice(LEVELS), default: 'info' },
 }
 
 /** All options of `start`, in the order of its help. */
@@ -130,6 +125,7 @@ export const FLAG_TEXTS: Readonly<Record<string, string>> = {
   restartTimeout: 'ms within which a successor must serve',
   signals: 'SIGTERM, SIGINT drain and end it, SIGHUP reloads, SIGUSR1 is graceful, SIGUSR2 restarts',
   json: 'print JSON',
+  ...TLS_FLAG_TEXTS,
 }
 
 /** Some of the options of `start`. */
@@ -138,7 +134,4 @@ export function pick (...paths: string[]): ConfigTable {
 }
 
 /** Of the commands whose result a program may read. */
-export const JSON_FLAG: ConfigTable = {
-  // The form of text by which a flag is known to take no value.
-  json: { rule: boolean, ...OPTIONS.daemon?.text === undefined ? {} : { text: OPTIONS.daemon.text } },
-}
+export const JSON_FLAG: ConfigTable = { json: { rule: boolean, text: truth } }

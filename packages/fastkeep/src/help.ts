@@ -67,5 +67,5 @@ function lineOf ({ path, isBoolean, default: value }: FlagHelp): string {
 }
 
 export function usageOf ({ name, operands = [] }: Command): string {
-  return [name, ...operands.map(operand => operand.isOptional === true ? `[${operand.name}]` : `<${operand.name}>`)].join(' ')
+  return [name, ...operands.map(({ name, isOptional, isRepeated }) => `${isOptional === true ? `[${name}]` : `<${name}>`}${isRepeated === true ? '...' : ''}`)].join(' ')
 }

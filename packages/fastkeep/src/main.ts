@@ -67,7 +67,7 @@ function read (command: Command, args: readonly string[]): Pick<Invocation, 'fla
   const wanted = command.operands ?? []
   const missing = wanted.slice(operands.length).find(({ isOptional }) => isOptional !== true)
   if (missing !== undefined) throw new UsageError(`${command.name}: <${missing.name}> is missing; usage: fastkeep ${usageOf(command)}`)
-  if (operands.length > wanted.length) throw new UsageError(`${command.name}: ${JSON.stringify(operands[wanted.length])} is too much; usage: fastkeep ${usageOf(command)}`)
+  if (operands.length > wanted.length && wanted.at(-1)?.isRepeated !== true) throw new UsageError(`${command.name}: ${JSON.stringify(operands[wanted.length])} is too much; usage: fastkeep ${usageOf(command)}`)
   return { flags: given, operands }
 }
 

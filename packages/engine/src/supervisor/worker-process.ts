@@ -186,8 +186,9 @@ export class WorkerProcess {
     await this.ended
   }
 
+  /** One that starts is told, too: it may wait for what the others know before it serves. */
   tell (message: PeerMessage): void {
-    if (this.#state === 'ready' || this.#state === 'retiring') this.#channel.offer(message)
+    if (this.#state !== 'ended') this.#channel.offer(message)
   }
 
   /** @param most connections that it may have before it leaves new ones to the others */
