@@ -1,6 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import https from 'node:https'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { test, type Test } from 'tap'
 import { requestControl, type EngineStatus } from '@fastkeep/engine'
+import { createDevelopmentCertificate } from '@fastkeep/tls-context'
 import { plainEnvironment } from '../child.js'
 import { needs } from '../programs.js'
 import { onTerminal } from '../terminal.js'
@@ -19,8 +24,8 @@ async function answerOf (project: Project): Promise<Answer> {
 }
 
 /** Starts a daemon from a terminal and types the passphrase when it is asked for. */
-async function startTyping (t: Test, project: Project, args: readonly string[]): Promise<string> {
-  const child = onTerminal(t, process.execPath, [CLI, 'start', 'secretive.mjs', '--daemon', '--pid-file', project.pidFile, '--drain-restart-idle-window', '50', ...args], {
+async function startTyping (t: Test, project: Project, args: readonly string[], app = 'secretive.mjs'): Promise<string> {
+  const child = onTerminal(t, process.execPath, [CLI, 'start', app, '--daemon', '--pid-file', project.pidFile, '--drain-restart-idle-window', '50', ...args], {
     cwd: project.directory, env: plainEnvironment(),
   })
   await child.match(new RegExp(`Passphrase of ${project.path('key.pem')}: `))
@@ -82,4 +87,24 @@ test('without a terminal a start ends with 78, and so does a restart that needs 
   t.match(restart.output, /the restart failed, this process goes on serving: the successor says: .*there is no terminal/)
   t.equal((await answerOf(project)).pid, before.pid)
   t.equal((await project.run(['stop'])).code, 0)
+})
+
+test('an encrypted TLS key is opened by it in workers, new ones included', { skip: needs('python3') }, async t => {
+  const project = new Project(t)
+  const { ca } = await createDevelopmentCertificate({ directory: project.directory, passphrase: PASSPHRASE })
+  await startTyping(t, project, ['--workers', '1', '--ask-passphrase', 'key.pem'], 'encrypted.mjs')
+  const { urls: [address = ''] } = await requestControl(`${project.pidFile}.sock`, 'status') as EngineStatus
+  const pidOf = async (): Promise<number> => {
+    const request = https.get({ port: address.split(':').at(-1), ca: readFileSync(ca), agent: false })
+    const [response] = await once(request, 'response') as [IncomingMessage]
+    return (JSON.parse(await text(response)) as Answer).pid
+  }
+  const before = await pidOf()
+  t.equal((await project.run(['reload', '--pid-file', project.pidFile])).code, 0)
+  t.not(await pidOf(), before)
+  t.equal((await project.run(['stop', '--pid-file', project.pidFile])).code, 0)
+
+  const unasked = await project.run(['start', 'encrypted.mjs', '--workers', '1'])
+  t.equal(unasked.code, 78, 'workers ask nobody by themselves')
+  t.match(unasked.output, /--ask-passphrase/)
 })
