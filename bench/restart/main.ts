@@ -42,6 +42,11 @@ const INTERVAL = 2_000
 const INTERVAL_OF_FULL = 5_000
 const INTERVAL_OF_KILLS = 1_000
 
+const WARM_UP = 2_000
+
+/** ms; longer than the keep-alive window, in which the last generation drains. */
+const AFTERMATH = 6_000
+
 /**
  * Restarts under load, side by side with the peers that are installed. One Markdown table of what was lost, one of the
  * times that answers took.
@@ -143,6 +148,8 @@ function planOf ({ name, kills }: Scenario, { isFull, times, seconds, quiet }: G
     times: times ?? (isFull ? full : short),
     interval: kills === true ? INTERVAL_OF_KILLS : isFull ? INTERVAL_OF_FULL : INTERVAL,
     longest: seconds * 1000,
+    warmUp: WARM_UP,
     quiet: quiet * 1000,
+    aftermath: AFTERMATH,
   }
 }

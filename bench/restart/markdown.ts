@@ -41,12 +41,18 @@ export function timeTable (names: readonly string[], outcomes: readonly Outcome[
 }
 
 /** What is owed of ours, and was not reached. Of a load that was never answered in the quiet time no times are held against it. */
-export function misses ({ scenario, acts, wanted, loads, missed }: Outcome): string[] {
-  const found = Object.entries(loads).flatMap(([name, { quiet, run }]) => [
+export function misses (outcome: Outcome): string[] {
+  const { scenario, acts, wanted, loads, missed } = outcome
+  const late = Object.entries(loads).flatMap(([name, { quiet, run }]) => scenario.kills !== true && quiet.ok > 0 ? lateness(name, quiet, run) : [])
+  return [...acts < wanted ? [`${acts} of ${wanted} were done in the time`] : [], ...missed, ...losses(outcome), ...late]
+}
+
+/** What was lost and must not have been. */
+export function losses ({ scenario, loads }: Pick<Outcome, 'scenario' | 'loads'>): string[] {
+  return Object.entries(loads).flatMap(([name, { quiet, run }]) => [
     ...failedIn(quiet) > 0 ? [`${name}: ${failedIn(quiet)} lost without any act`] : [],
-    ...scenario.kills === true ? lostOtherwise(name, run) : [...lost(name, run), ...quiet.ok > 0 ? late(name, quiet, run) : []],
+    ...scenario.kills === true ? lostOtherwise(name, run) : lost(name, run),
   ])
-  return [...acts < wanted ? [`${acts} of ${wanted} were done in the time`] : [], ...missed, ...found]
 }
 
 function lost (name: string, run: LoadReport): string[] {
@@ -59,7 +65,7 @@ function lostOtherwise (name: string, { refused, timeout, not2xx, corrupt }: Loa
   return count > 0 ? [`${name}: ${count} lost otherwise than in flight`] : []
 }
 
-function late (name: string, quiet: LoadReport, run: LoadReport): string[] {
+function lateness (name: string, quiet: LoadReport, run: LoadReport): string[] {
   return [
     ...run.p99 > P99_RATIO * quiet.p99 ? [`${name}: p99 ${run.p99} ms, quiet ${quiet.p99} ms`] : [],
     ...run.longest > quiet.longest + LONGEST_MORE ? [`${name}: longest ${run.longest} ms, quiet ${quiet.longest} ms`] : [],

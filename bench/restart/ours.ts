@@ -128,7 +128,7 @@ export async function supervise (site: Site, options?: ProgramOptions): Promise<
   return supervisor
 }
 
-/** With its sockets, as systemd passes them: no other way has several of them with names. */
+/** With its sockets, as systemd passes them. */
 async function launch (site: Site, program: string, options?: ProgramOptions): Promise<Program> {
   writeFileSync(generationFile(site), 'good')
   const { descriptors, names, letGo } = await openSockets(site.ports)

@@ -12,8 +12,12 @@ export interface Plan {
   readonly interval: number
   /** ms after which no further act is begun. */
   readonly longest: number
+  /** ms for caches and compilers, which nobody counts. */
+  readonly warmUp: number
   /** ms without any act, before. */
   readonly quiet: number
+  /** ms after the last act for connections of the last generation to end in, under load. */
+  readonly aftermath: number
 }
 
 export interface Outcome {
@@ -32,9 +36,6 @@ export interface Outcome {
   readonly missed: readonly string[]
 }
 
-/** ms for connections of the last generation to end in, under load. */
-const AFTERMATH = 6_000
-const WARM_UP = 2_000
 /** ms within which an act is done. */
 const PATIENCE = 120_000
 
@@ -47,13 +48,13 @@ export async function run (scenario: Scenario, version: string, site: Site, plan
     const file = fileURLToPath(new URL('../load/main.ts', import.meta.url))
     loader = new Program(['--import=tsx', file, JSON.stringify({ loads })])
     await loader.next(/running\n/)
-    await delay(WARM_UP)
+    await delay(plan.warmUp)
     await phase(loader, 'quiet')
     await delay(plan.quiet)
     await phase(loader, 'run')
     const start = performance.now()
     const durations = await acts(service, plan)
-    await delay(AFTERMATH)
+    await delay(plan.aftermath)
     const elapsed = performance.now() - start
     loader.process.stdin?.end()
     const [text] = await loader.next(/\{.*\}\n/)

@@ -171,6 +171,13 @@ test('a stop while a successor starts calls the restart off and leaves nobody be
   t.match(first.output, /it was called off by a stop/)
 })
 
+test('a restart is refused while a second engine runs in the process, which it would take down', async t => {
+  const child = runNode(t, new URL('fixtures/two-engines.js', import.meta.url))
+  t.same(await child.ended, { code: 0, signal: null })
+  t.match(child.output, /FST_KEEP_ENGINE_RESTART_FAILED .*another engine runs in this process/)
+  t.match(child.output, /still STARTED STARTED/)
+})
+
 test('at most two generations drain: a third restart waits for the oldest and cuts nobody', async t => {
   const { first, port, restart } = await service(t, { IDLE_WINDOW: '3000' })
   const agents: http.Agent[] = []

@@ -260,7 +260,7 @@ test('when the last worker dies while its replacement fails, the place is filled
 
 test('what no worker can say ends that worker, and nobody else', async t => {
   const { supervisor, get } = await supervisedService(t, { workers: 1 })
-  for (const text of ['null', '{', '{"type":"beat"}', '{"type":"ready","urls":[],"keepAliveTimeout":1e12,"longestDrain":0}', '{"type":"__proto__"}']) {
+  for (const text of ['null', '{', '{"type":"beat"}', '{"type":"ready","urls":[],"keepAliveTimeout":1e12,"longestStop":0,"longestDrain":0}', '{"type":"__proto__"}']) {
     const { pid } = await get()
     await get(`/garbage?text=${encodeURIComponent(text)}`)
     await supervisor.match(new RegExp(`\\(${pid}\\) ended with`))
@@ -294,7 +294,7 @@ test('as root: code that would run before the change of user, and secrets by a p
   for (const [OPTIONS, env, why] of [
     [{ user: 'nobody', execArgv: ['--require', './x.cjs'] }, [], /execArgv: --require would run code as root/],
     [{ user: 'nobody' }, ['NODE_OPTIONS=--require=node:os'], /NODE_OPTIONS: --require=node:os would run code as root/],
-    [{ user: 'nobody', secrets: [key] }, [], /the secret .*key\.pem cannot be read: .* can be changed by other users/],
+    [{ user: 'nobody', secrets: [key] }, [], /the secret .*key\.pem is not read: .*, above .*key\.pem, can be written to by everybody/],
   ] as const) {
     const child = new Child(t, 'env', [...env, process.execPath, fileURLToPath(fixture)], { env: { ...plainEnvironment(), OPTIONS: JSON.stringify(OPTIONS) } })
     t.match(await child.ended, { code: 78 })

@@ -13,7 +13,7 @@ async function said (...argv: string[]): Promise<{ code: number, printed: string
   return { code, printed: lines.printed.join('\n'), told: lines.told.join('\n') }
 }
 
-const COMMANDS = ['start', 'stop', 'restart', 'reload', 'graceful', 'status', 'scale', 'check', 'unit', 'completion']
+const COMMANDS = ['start', 'stop', 'restart', 'reload', 'graceful', 'status', 'scale', 'check', 'unit', 'cert', 'grade', 'completion']
 
 test('help goes to standard output with 0; no command at all is a mistake, 64', async t => {
   for (const argv of [['--help'], ['-h'], ['help']]) {
@@ -33,6 +33,10 @@ test('every command has help of its own, with a text for each flag', async t => 
     t.notMatch(printed.replaceAll(/\n {3,}/g, ' '), /^ {2}--[a-z-]+( <value>)? *(\(.*\))?$/m, 'no flag without a text')
     t.equal((await said('help', command)).printed, printed)
   }
+  const { printed } = await said('check', '--help')
+  t.match(printed, /It takes all flags of "fastkeep start" as well/)
+  t.notMatch(printed, '--port')
+  t.match((await said('start', '--help')).printed, /\nWhere it listens:\n {2}--port <value> [^]*\nFor development:\n/)
   t.match((await said('start', '--help')).printed, /--drain-deadline <value> +ms after which .* \(25000\)/)
 })
 
@@ -44,7 +48,8 @@ test('the version is that of the package', async t => {
 test('what is misspelt, missing or too much is 64 with what was meant', async t => {
   const cases: Array<[string[], RegExp]> = [
     [['strat'], /no command "strat", did you mean "start"/],
-    [['cert'], /no command "cert"; there are start, /],
+    [['--verson'], /did you mean "--version"/],
+    [['brew'], /no command "brew"; there are start, /],
     [['start'], /<app> is missing; usage: fastkeep start <app>/],
     [['start', 'a.js', 'b.js'], /"b\.js" is too much/],
     [['start', 'a.js', '--prot', '80'], /no flag --prot, did you mean "--port"/],

@@ -53,6 +53,13 @@ export class Project {
     return { code, output: child.output }
   }
 
+  /** The same in a session of its own, as a service manager does: nobody can be asked. */
+  async runWithoutTerminal (args: readonly string[]): Promise<{ code: number | null, output: string }> {
+    const child = new Child(this.#test, 'setsid', ['--wait', process.execPath, CLI, ...args], { cwd: this.directory, env: plainEnvironment() })
+    const { code } = await child.ended
+    return { code, output: child.output }
+  }
+
   /** A service in the foreground. */
   async start (app: string, args: readonly string[] = [], options?: Options): Promise<{ child: Child, url: string }> {
     const child = this.begin(['start', app, '--pid-file', this.pidFile, '--drain-restart-idle-window', '50', ...args], options)

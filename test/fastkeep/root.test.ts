@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'tap'
 import { Child, plainEnvironment } from '../child.js'
 import { needsRoot } from '../programs.js'
@@ -80,4 +80,29 @@ test('the control socket of a service of root is no other user\'s: 77, and its s
     t.match(child.output, 'no permission for the control socket')
   }
   t.equal((await project.run(['status', '--pid-file', project.pidFile])).code, 0)
+})
+
+test('workers of another user get the keys that only root may read, renewed by "graceful"; one that root cannot read either changes nothing', { skip: needsRoot() }, async t => {
+  const project = new Project(t)
+  writeFileSync(project.path('key.pem'), 'the first key', { mode: 0o600 })
+  const child = project.begin(['start', 'secretive.mjs', '--workers', '1', '--user', 'nobody', '--secrets', 'key.pem', '--pid-file', project.pidFile])
+  const { urls } = await project.serving(child)
+  const key = async (): Promise<unknown> => await (await fetch(`http://${urls[0]}/key`)).json()
+  t.same(await key(), { key: 'the first key' })
+  writeFileSync(project.path('key.pem'), 'the second key')
+  t.equal((await project.run(['graceful', '--pid-file', project.pidFile])).code, 0)
+  t.same(await key(), { key: 'the second key' })
+  rmSync(project.path('key.pem'))
+  t.match(await project.run(['graceful', '--pid-file', project.pidFile]), { code: 78, output: /the secret .*key\.pem cannot be read: ENOENT/ })
+  t.same(await key(), { key: 'the second key' })
+  t.equal((await project.run(['stop', '--pid-file', project.pidFile])).code, 0)
+})
+
+test('one process does not start with a key that its user could not read again, and says both ways out', { skip: needsRoot() }, async t => {
+  const project = new Project(t)
+  writeFileSync(project.path('key.pem'), 'the key', { mode: 0o600 })
+  t.match(await project.run(['start', 'secretive.mjs', '--workers', '1', '--user', 'nobody', '--must-read', 'key.pem']), { code: 77, output: /will not be able to read .*key\.pem/ })
+  const { code, output } = await project.run(['start', 'secretive.mjs', '--user', 'nobody', '--secrets', 'key.pem'])
+  t.equal(code, 77)
+  t.match(output, /will not be able to read .*key\.pem \(EACCES\), e\.g\. when keys are renewed; give the user or one of its groups access, .*, or run it with workers, whose supervisor stays root/)
 })

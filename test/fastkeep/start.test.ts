@@ -4,8 +4,6 @@ import { test } from 'tap'
 import { isHeldBy } from '@fastkeep/engine'
 import { Project } from './project.js'
 
-const majorNode = Number(process.versions.node.split('.')[0])
-
 async function json (url: string): Promise<Record<string, unknown>> {
   return await (await fetch(url)).json() as Record<string, unknown>
 }
@@ -124,14 +122,10 @@ test('an app that throws while it is loaded ends the start with 70', async t => 
   t.match(output, /throws\.mjs failed while it was loaded: no database/)
 })
 
-test('TypeScript: where Node does not run it, the error says what to do, and with a loader it is served', async t => {
-  const project = new Project(t)
-  if (majorNode < 22) {
-    const { code, output } = await project.run(['start', 'typed.ts'])
-    t.equal(code, 78)
-    t.match(output, /--import tsx/)
-  }
-  const child = project.begin(['start', 'typed.ts'], { nodeArgs: ['--import', import.meta.resolve('tsx')] })
-  const [, url] = await child.match(/Serving on (http:[^"\s]+)/) as unknown as [string, string]
-  t.same(await json(url), { app: 'typed' })
-})
+for (const args of [[], ['--workers', '1']]) {
+  test(`a log that cannot be written, and a group without a user, end a start of ${args.length === 0 ? 'one process' : 'workers'}`, async t => {
+    const project = new Project(t)
+    t.match(await project.run(['start', 'plugin.mjs', '--log', 'missing/app.log', ...args]), { code: 73, output: /the log .*missing\/app\.log cannot be opened: ENOENT/ })
+    t.match(await project.run(['start', 'plugin.mjs', '--group', '1', ...args]), { code: 78, output: /"group".* a "user", and there is none/ })
+  })
+}

@@ -72,7 +72,7 @@ test('every command that needs a running instance ends with 69 where there is no
   }
 })
 
-test('reload answers when the successor serves, and a reload that fails leaves the service and says why with 70', async t => {
+test('reload answers when the successor serves, and a reload that fails leaves the service and says why, with the code of what failed', async t => {
   const project = new Project(t)
   const { child } = await project.start('plugin.mjs')
   const reloaded = await project.run(['reload', '--pid-file', project.pidFile])
@@ -83,7 +83,7 @@ test('reload answers when the successor serves, and a reload that fails leaves t
 
   rmSync(project.path('plugin.mjs'))
   const failed = await project.run(['restart', '--pid-file', project.pidFile])
-  t.equal(failed.code, 70)
+  t.equal(failed.code, 78)
   t.match(failed.output, /this process goes on serving/)
   t.same(readPIDFile(project.pidFile), { state: 'running', pid: Number(now) })
   t.equal((await project.run(['stop', '--pid-file', project.pidFile])).code, 0)

@@ -30,6 +30,8 @@ export interface Wish {
   readonly ocsp?: string
   readonly issuerUrl?: string
   readonly mustStaple?: boolean
+  /** Besides the usual ones. */
+  readonly extensions?: readonly x509.Extension[]
   /** Default: 16 random bytes, as public authorities have them. */
   readonly serial?: string
 }
@@ -111,6 +113,7 @@ export async function leaf (issuer: Issued | undefined, wish: Wish = {}): Promis
       ...uses[use].length > 0 ? [new x509.ExtendedKeyUsageExtension(uses[use])] : [],
       ...alternative.length > 0 ? [new x509.SubjectAlternativeNameExtension(alternative)] : [],
       ...ocsp !== undefined || issuerUrl !== undefined ? [new x509.AuthorityInfoAccessExtension({ ...ocsp !== undefined && { ocsp }, ...issuerUrl !== undefined && { caIssuers: issuerUrl } })] : [],
+      ...wish.extensions ?? [],
       ...wish.mustStaple === true ? [new x509.Extension('1.3.6.1.5.5.7.1.24', false, Buffer.from('3003020105', 'hex'))] : [],
       await x509.AuthorityKeyIdentifierExtension.create(signer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),

@@ -88,6 +88,23 @@ test('whoever says nothing is disconnected, where the first byte is waited for',
   t.pass('closed by the server')
 })
 
+for (const plainHttp of ['refuse', 'redirect'] as const) {
+  test(`whoever speaks without TLS byte by byte, or does not close his end, is cut off (plainHttp: ${plainHttp})`, async t => {
+    const { port } = await serve(t, 'https', { plainHttp, handshakeTimeout: 1_000 })
+    const closed = async (begin: string, rest: string) => {
+      const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      t.teardown(() => socket.destroy())
+      socket.on('error', () => {})
+      socket.write(begin)
+      const trickle = setInterval(() => socket.write(rest), 100)
+      t.teardown(() => clearInterval(trickle))
+      socket.resume()
+      await new Promise(resolve => socket.on('close', resolve))
+    }
+    await t.resolves(Promise.all([closed('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', 'x'), closed('GET / HT', 'x'), closed('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\0')]))
+  })
+}
+
 test('wrong targets are refused', async t => {
   const { cert, key } = await lab(t)
   for (const plainHttp of ['redirct', { redirect: 'http://example.test' }, { redirect: 'https://example.test/path' }, true]) {

@@ -69,7 +69,7 @@ test('the group is a name of the profile, or null where Node does not tell', asy
 
 test('a resumed session says so', async t => {
   const { port, ca } = await serve(t, 'https')
-  const first = https.get({ host: '127.0.0.1', port, ca, agent: false, headers: { connection: 'close' } })
+  const first = https.get({ host: '127.0.0.1', servername: 'localhost', port, ca, agent: false, headers: { connection: 'close' } })
   const [socket] = await once(first, 'socket')
   const ticket = once(socket, 'session')
   const [response] = await once(first, 'response')

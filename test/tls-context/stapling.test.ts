@@ -145,3 +145,32 @@ test('a certificate that demands a staple stops the start without one, and start
   const { url } = await responder(t, {})
   t.ok(await stapled(t, (await start(url)).port))
 })
+
+test('a renewal that demands a staple serves only when it has one, and what serves goes on until then', async t => {
+  const { url } = await responder(t, {})
+  const first = await leaf(intermediate, { ocsp: url, mustStaple: true })
+  t.testdir({})
+  const paths = files(t, 'server', first, intermediate)
+  const context = createServerContext({ ...paths, watch: false })
+  const server = tls.createServer(context.options)
+  const port = await listen(t, server)
+  t.teardown(context.attach(server))
+  await context.ready()
+  const shown = async () => (await handshake(t, port, { ca, requestOCSP: true } as tls.ConnectionOptions)).getPeerX509Certificate()?.serialNumber.toLowerCase()
+
+  files(t, 'server', await leaf(intermediate, { ocsp: 'http://127.0.0.1:9/', mustStaple: true }), intermediate)
+  await t.rejects(context.reload(), { code: 'FST_KEEP_TLS_CONTEXT_STAPLE_MISSING' })
+  t.equal(await shown(), first.certificate.serialNumber)
+  t.ok(await stapled(t, port), 'with its staple')
+
+  const renewed = await leaf(intermediate, { ocsp: url, mustStaple: true })
+  files(t, 'server', renewed, intermediate)
+  await context.reload()
+  t.ok(await stapled(t, port), 'from the first handshake on')
+  t.equal(await shown(), renewed.certificate.serialNumber)
+})
+
+test('a certificate that demands a staple is refused without its issuer, whom the responder has to be asked about', async t => {
+  const issued = await leaf(intermediate, { ocsp: 'http://127.0.0.1:9/', mustStaple: true })
+  t.throws(() => createServerContext({ cert: issued.certPem, key: issued.keyPem }), { code: 'FST_KEEP_TLS_CONTEXT_MUST_STAPLE', message: /append the certificate of its issuer/ })
+})

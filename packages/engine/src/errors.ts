@@ -45,7 +45,11 @@ export const RestartFailed = engineError('RESTART_FAILED', 'the restart failed, 
 export const WorkerFailed = engineError('WORKER_FAILED', '%s did not come to serve: %s')
 
 /** A supervisor cannot work here, or not with what it was given. */
-export const SupervisorRefused = engineError('SUPERVISOR_REFUSED', 'supervisor: %s', ExitCode.CONFIG)
+export const SupervisorRefused = engineError('SUPERVISOR_REFUSED', '%s', ExitCode.CONFIG)
+
+/** A passphrase was needed, and there was nobody to ask. */
+export const PassphraseMissing = engineError('PASSPHRASE_MISSING',
+  'there is no terminal to ask for the passphrase of %s on, or none was typed; start the service from a terminal: what is typed there is kept for reloads and restarts', ExitCode.CONFIG)
 
 /** A rolling reload did not come about. */
 export const ReloadFailed = engineError('RELOAD_FAILED', 'the reload failed, %s: %s')

@@ -29,3 +29,9 @@ export function exitCodeOf (error: unknown): number {
   const code = (error as { exitCode?: unknown } | null | undefined)?.exitCode
   return typeof code === 'number' && Number.isInteger(code) && code > 0 && code < 256 ? code : ExitCode.SOFTWARE
 }
+
+/** What an end of another process says of a change that failed by it: its code if that is one of ours, else {@link ExitCode.SOFTWARE}. */
+export function exitCodeAfter (error: unknown): number {
+  const code = exitCodeOf(error)
+  return (Object.values(ExitCode) as number[]).includes(code) ? code : ExitCode.SOFTWARE
+}

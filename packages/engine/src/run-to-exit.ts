@@ -76,7 +76,7 @@ async function outcome (make: () => Promise<Engine>): Promise<number> {
 
 /** Whoever started this process in place of another one hears why it did not come to serve. */
 function tellStarter (error: unknown): void {
-  predecessor?.failed(error instanceof Error ? error.message : String(error))
+  predecessor?.failed(error instanceof Error ? error.message : String(error), exitCodeOf(error))
   supervised?.failed(error)
 }
 

@@ -5,16 +5,23 @@ import { once } from 'node:events'
 import { dirname, resolve } from 'node:path'
 import {
   describeAccount, DropPrivileges, defaultControlSocket, Engine, ExitCode, readPIDFile, requestControl, resolveAccount,
+  type ListenOptions,
 } from '@fastkeep/engine'
+import { contextFindings } from './certificate-check.js'
+import type { CheckedApp } from './check-app.js'
 import type { CommandOptions } from './command-options.js'
 import { CHECK_APP } from './entries.js'
+import type { Finding } from './finding.js'
+import { listenersOf } from './make-supervisor.js'
 import { assertTrusted } from './trusted-paths.js'
+
+type CheckResult = string | undefined | readonly Finding[]
 
 /** What a check has found; it throws what stands against a start, with its exit code. */
 export interface Check {
   readonly name: string
-  /** @returns what is well; `undefined` where there is nothing to check */
-  run (options: CommandOptions, app: string | undefined): string | undefined | Promise<string | undefined>
+  /** @returns what is well; `undefined` where there is nothing to check; several findings where there are */
+  run (options: CommandOptions, app: string | undefined): CheckResult | Promise<CheckResult>
 }
 
 /** What a check refuses. */
@@ -37,6 +44,7 @@ class Checked extends Error {}
 export const CHECKS: readonly Check[] = [
   { name: 'permissions', run: checkTrust },
   { name: 'user', run: checkUser },
+  { name: 'secrets', run: checkSecrets },
   { name: 'PID file', run: checkPIDFile },
   { name: 'control socket', run: checkControlSocket },
   { name: 'address', run: checkAddress },
@@ -50,10 +58,11 @@ function checkTrust (_options: CommandOptions, app: string | undefined): string 
 }
 
 /** What `DropPrivileges` itself checks before a start touches anything. */
-async function checkUser ({ user, group, mustRead, logFiles }: CommandOptions): Promise<string | undefined> {
+async function checkUser ({ user, group, mustRead = [], secrets = [], workers, logFiles }: CommandOptions): Promise<string | undefined> {
   if (user === undefined) return process.geteuid?.() === 0 ? 'none: the service would run as root' : undefined
   const engine = new Engine()
-  new DropPrivileges(engine, { user, ...group === undefined ? {} : { group }, ...mustRead === undefined ? {} : { readable: mustRead } }).subscribe()
+  const readable = workers === undefined ? [...mustRead, ...secrets] : mustRead
+  new DropPrivileges(engine, { user, ...group === undefined ? {} : { group }, readable }).subscribe()
   engine.subscribe('start', () => { throw new Checked() }, { priority: 6 })
   try {
     await engine.start()
@@ -63,6 +72,20 @@ async function checkUser ({ user, group, mustRead, logFiles }: CommandOptions): 
   }
   for (const file of logFiles ?? []) assertAccess(file, constants.F_OK, 'must exist')
   return describeAccount(resolveAccount(user, group))
+}
+
+/** One process reads them as its user, which is part of that check. */
+function checkSecrets ({ secrets = [], workers, user }: CommandOptions): string | undefined {
+  if (workers === undefined || secrets.length === 0) return undefined
+  for (const path of secrets) {
+    if (user !== undefined && process.geteuid?.() === 0) assertTrusted(path)
+    try {
+      accessSync(path, constants.R_OK)
+    } catch (cause) {
+      throw new Refusal(ExitCode.CONFIG, `the supervisor cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}`, cause)
+    }
+  }
+  return `the supervisor can read ${secrets.join(', ')}`
 }
 
 function checkPIDFile ({ pidFile }: CommandOptions): string | undefined {
@@ -81,8 +104,14 @@ async function checkControlSocket ({ pidFile, controlSocket = defaultControlSock
   return `${controlSocket} can be made`
 }
 
-/** The address is taken for a moment; who connects just then is closed. */
-async function checkAddress ({ path, port = 0, host = '127.0.0.1' }: CommandOptions): Promise<string> {
+/** Each address is taken for a moment; who connects just then is closed. */
+async function checkAddress (options: CommandOptions): Promise<string> {
+  const found: string[] = []
+  for (const listener of listenersOf(options)) found.push(await checkListener(listener))
+  return found.join('; ')
+}
+
+async function checkListener ({ path, port = 0, host = '127.0.0.1' }: ListenOptions): Promise<string> {
   if (path !== undefined) {
     assertAccess(dirname(resolve(path)), constants.W_OK | constants.X_OK, 'must be writable for the unix socket')
     return `unix:${path}`
@@ -103,10 +132,10 @@ async function checkAddress ({ path, port = 0, host = '127.0.0.1' }: CommandOpti
 }
 
 /** In a process of its own, as the user that the service would run as. */
-function checkApp ({ user, group }: CommandOptions, app: string | undefined): string | undefined {
+function checkApp ({ user, group, import: imports = [] }: CommandOptions, app: string | undefined): CheckResult {
   if (app === undefined) return undefined
   const account = user === undefined || process.geteuid?.() !== 0 ? undefined : resolveAccount(user, group)
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app)], {
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [...process.execArgv, CHECK_APP, resolve(app), ...imports], {
     ...account === undefined ? {} : { uid: account.uid, gid: account.gid },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -117,10 +146,12 @@ function checkApp ({ user, group }: CommandOptions, app: string | undefined): st
     const why = error?.message ?? (stderr.trim().split('\n').at(-1) || 'it ended without a word')
     throw new Refusal(status ?? ExitCode.SOFTWARE, why)
   }
-  return `${app} exports ${ARTICLES[stdout.trim().split('\n').at(-1) ?? ''] ?? 'an app'}`
+  const { kind, contexts } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as CheckedApp
+  const message = `${app} exports ${ARTICLES[kind]}`
+  return contexts.length === 0 ? message : [{ check: 'app', isGood: true, message, exitCode: ExitCode.OK }, ...contexts.flatMap(contextFindings)]
 }
 
-const ARTICLES: Readonly<Record<string, string>> = { instance: 'an instance', factory: 'a factory', plugin: 'a plugin' }
+const ARTICLES: Readonly<Record<CheckedApp['kind'], string>> = { instance: 'an instance', factory: 'a factory', plugin: 'a plugin' }
 
 function assertAccess (path: string, mode: number, what: string): void {
   try {

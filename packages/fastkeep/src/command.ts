@@ -5,6 +5,8 @@ import type { Terminal } from './terminal.js'
 export interface Operand {
   readonly name: string
   readonly isOptional?: boolean
+  /** The last one: any number of them. */
+  readonly isRepeated?: boolean
   /** What a shell proposes: files, or these words. */
   readonly completes?: 'files' | readonly string[]
 }

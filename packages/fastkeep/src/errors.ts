@@ -16,6 +16,12 @@ export const AppRefused = commandError('APP_REFUSED', '%s: %s', ExitCode.CONFIG)
 /** The app's module, or its factory, failed. */
 export const AppFailed = commandError('APP_FAILED', 'the app %s failed while it was loaded: %s', ExitCode.SOFTWARE)
 
+/** The log file cannot be opened. */
+export const LogRefused = commandError('LOG_REFUSED', 'the log %s cannot be opened: %s', ExitCode.CANNOT_CREATE)
+
+/** What was to be imported before the app is not there, or throws. */
+export const ImportFailed = commandError('IMPORT_FAILED', '--import %s: %s; it is looked for from the working directory, as a package that is installed there or as a path that begins with ./', ExitCode.CONFIG)
+
 /** Others could have root run what they like. */
 export const PathNotTrusted = commandError('PATH_NOT_TRUSTED',
   'this process is root, and %s; have it belong to root and take that permission away (chmod go-w), or start the service as an ordinary user', ExitCode.CONFIG)

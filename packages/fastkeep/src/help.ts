@@ -1,6 +1,7 @@
 import { flagOf } from '@fastkeep/engine'
 import type { Command } from './command.js'
-import { FLAG_TEXTS } from './command-options.js'
+import { FLAG_TEXTS, START_OPTIONS } from './command-options.js'
+import { FLAG_GROUPS } from './flag-groups.js'
 
 export interface FlagHelp {
   readonly path: string
@@ -31,23 +32,40 @@ export function overview (commands: readonly Command[]): string {
 
 /** What `fastkeep <command> --help` prints. */
 export function helpOf (command: Command): string {
-  const flags = flagsOf(command).map(({ path, isBoolean, default: value }) => {
-    const name = isBoolean ? flagOf(path) : `${flagOf(path)} <value>`
-    const text = `${FLAG_TEXTS[path] ?? ''}${value === undefined || isBoolean ? '' : ` (${String(value)})`}`
-    return name.length < WIDTH ? `  ${name.padEnd(WIDTH)}${text}` : `  ${name}\n${' '.repeat(WIDTH + 2)}${text}`
-  })
-  const isStart = 'signals.SIGHUP' in command.flags
+  const isLikeStart = Object.keys(START_OPTIONS).every(path => path in command.flags)
+  const flags = flagsOf(command)
+  const shown = isLikeStart && command.name !== 'start' ? flags.filter(({ path }) => !(path in START_OPTIONS)) : flags
   return [
     `fastkeep ${usageOf(command)}${flags.length > 0 ? ' [flags]' : ''}`,
     '',
     `${command.summary[0]?.toUpperCase()}${command.summary.slice(1)}.`,
     ...command.details === undefined ? [] : [command.details],
-    ...flags.length === 0 ? [] : ['', ...flags],
-    ...isStart ? [`  ${'--signals-sighup <action>'.padEnd(WIDTH)}what a signal does: exit, quit, graceful, reload, restart, hangup, ignore`] : [],
-    ...flagsOf(command).some(({ isBoolean }) => isBoolean) ? ['', 'A flag that takes no value is turned off by --no-...'] : [],
+    ...command.name === 'start' ? grouped(shown) : shown.length === 0 ? [] : ['', ...shown.map(lineOf)],
+    ...isLikeStart && command.name !== 'start' ? ['', 'It takes all flags of "fastkeep start" as well.'] : [],
+    ...shown.some(({ isBoolean }) => isBoolean) ? ['', 'A flag that takes no value is turned off by --no-...'] : [],
   ].join('\n')
 }
 
+/** Those that no group has come first. */
+function grouped (flags: readonly FlagHelp[]): string[] {
+  const inGroups = new Set(FLAG_GROUPS.flatMap(([, paths]) => paths))
+  const others = flags.filter(({ path }) => !inGroups.has(path))
+  return [
+    ...others.length === 0 ? [] : ['', ...others.map(lineOf)],
+    ...FLAG_GROUPS.flatMap(([heading, paths]) => [
+      '', `${heading}:`,
+      ...paths.flatMap(path => flags.filter(flag => flag.path === path)).map(lineOf),
+      ...paths.includes('signals') ? [`  ${'--signals-sighup <action>'.padEnd(WIDTH)}what a signal does: exit, quit, graceful, reload, restart, hangup, ignore`] : [],
+    ]),
+  ]
+}
+
+function lineOf ({ path, isBoolean, default: value }: FlagHelp): string {
+  const name = isBoolean ? flagOf(path) : `${flagOf(path)} <value>`
+  const text = `${FLAG_TEXTS[path] ?? ''}${value === undefined ? '' : ` (${isBoolean ? value === 'true' ? 'on' : 'off' : String(value)})`}`
+  return name.length < WIDTH ? `  ${name.padEnd(WIDTH)}${text}` : `  ${name}\n${' '.repeat(WIDTH + 2)}${text}`
+}
+
 export function usageOf ({ name, operands = [] }: Command): string {
-  return [name, ...operands.map(operand => operand.isOptional === true ? `[${operand.name}]` : `<${operand.name}>`)].join(' ')
+  return [name, ...operands.map(({ name, isOptional, isRepeated }) => `${isOptional === true ? `[${name}]` : `<${name}>`}${isRepeated === true ? '...' : ''}`)].join(' ')
 }

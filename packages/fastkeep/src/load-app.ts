@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { resolve } from 'node:path'
+import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import { AppFailed, AppRefused } from './errors.js'
@@ -62,7 +62,7 @@ function resolveFile (path: string, file: string): string {
   try {
     return createRequire(path).resolve(path)
   } catch (cause) {
-    throw new AppRefused(path, existsSync(path) ? 'it is a directory without an index.js' : `there is no such file; "${file}" counts from the working directory`, { cause })
+    throw new AppRefused(path, existsSync(path) ? 'it is a directory without an index.js' : `there is no such file${isAbsolute(file) ? '' : `; "${file}" counts from the working directory`}`, { cause })
   }
 }
 
@@ -72,7 +72,7 @@ async function importApp (path: string): Promise<Record<string, unknown>> {
   } catch (cause) {
     const { code = '', message = String(cause) } = (cause ?? {}) as NodeJS.ErrnoException
     if (/\.[mc]?tsx?$/.test(path) && TYPESCRIPT_REFUSALS.has(code)) {
-      throw new AppRefused(path, `Node ${process.version} does not run this TypeScript (${message}); install tsx and start with NODE_OPTIONS="--import tsx"`, { cause })
+      throw new AppRefused(path, `Node ${process.version} does not run this TypeScript (${message}); install tsx and start with --import tsx, or use Node 22.18 or later`, { cause })
     }
     throw new AppFailed(path, message, { cause })
   }

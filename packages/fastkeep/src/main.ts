@@ -52,7 +52,7 @@ function commandOf (name: string): Command {
   const command = COMMANDS.find(one => one.name === name)
   if (command !== undefined) return command
   const names = COMMANDS.map(one => one.name)
-  const meant = nearest(name, names)
+  const meant = nearest(name, [...names, '--help', '--version'])
   throw new UsageError(`there is no command ${JSON.stringify(name)}${meant === undefined ? `; there are ${names.join(', ')}` : `, did you mean "${meant}"?`}`)
 }
 
@@ -67,7 +67,7 @@ function read (command: Command, args: readonly string[]): Pick<Invocation, 'fla
   const wanted = command.operands ?? []
   const missing = wanted.slice(operands.length).find(({ isOptional }) => isOptional !== true)
   if (missing !== undefined) throw new UsageError(`${command.name}: <${missing.name}> is missing; usage: fastkeep ${usageOf(command)}`)
-  if (operands.length > wanted.length) throw new UsageError(`${command.name}: ${JSON.stringify(operands[wanted.length])} is too much; usage: fastkeep ${usageOf(command)}`)
+  if (operands.length > wanted.length && wanted.at(-1)?.isRepeated !== true) throw new UsageError(`${command.name}: ${JSON.stringify(operands[wanted.length])} is too much; usage: fastkeep ${usageOf(command)}`)
   return { flags: given, operands }
 }
 

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import type Fastify from 'fastify'
@@ -7,7 +8,9 @@ import type { CommandOptions } from './command-options.js'
 import type { Configuration } from './configuration.js'
 import { withConfigurationInEnvironment } from './configuration-environment.js'
 import { AppFailed, AppRefused } from './errors.js'
+import { importModules } from './import-modules.js'
 import { isInstance, loadApp } from './load-app.js'
+import { openLog } from './process-log.js'
 
 /** Without the options of the command alone. */
 type EngineConfiguration = Pick<Configuration, 'options' | 'effective'>
@@ -39,6 +42,9 @@ export async function makeEngine (file: string, configuration: EngineConfigurati
 }
 
 async function instanceOf (path: string, options: CommandOptions): Promise<Instance> {
+  // The app's logger would wait for it without a word.
+  if (options.log !== undefined) closeSync(openLog(resolve(options.log)))
+  await importModules(options.import)
   const loaded = await loadApp(path)
   if (loaded.kind === 'instance') return { app: loaded.app }
   const base: FastifyServerOptions = { ...serverOptions(), logger: loggerOf(options) }
@@ -55,7 +61,7 @@ async function instanceOf (path: string, options: CommandOptions): Promise<Insta
 async function registerEngine (app: FastifyInstance, path: string, { options, effective }: EngineConfiguration): Promise<void> {
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'config' && (Object.hasOwn(OPTIONS, name) || isGroup(name))))
   try {
-    await app.register(enginePlugin, { ...own, ...givenLog(options), environment: false })
+    await app.register(enginePlugin, { ...own, ...neededLater(options), environment: false })
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'FST_ERR_INSTANCE_ALREADY_LISTENING' && (cause as { code?: string }).code !== 'AVV_ERR_ROOT_PLG_BOOTED') throw cause
     throw new AppRefused(path, 'the app has called ready() already: export it before that, or register the engine in it', { cause })
@@ -63,9 +69,13 @@ async function registerEngine (app: FastifyInstance, path: string, { options, ef
   app.engine.effective = effective
 }
 
-/** The user must be able to open the log again later. */
-function givenLog ({ user, log, logFiles = [] }: CommandOptions): Pick<CommandOptions, 'logFiles'> {
-  return user === undefined || log === undefined ? {} : { logFiles: [...logFiles, resolve(log)] }
+/** The user must be able to open the log again later, and to read the keys. */
+function neededLater ({ user, log, logFiles = [], secrets = [], mustRead = [] }: CommandOptions): Pick<CommandOptions, 'logFiles' | 'mustRead'> {
+  if (user === undefined) return {}
+  return {
+    ...log === undefined ? {} : { logFiles: [...logFiles, resolve(log)] },
+    ...secrets.length === 0 ? {} : { mustRead: [...mustRead, ...secrets] },
+  }
 }
 
 function isGroup (name: string): boolean {

@@ -5,6 +5,7 @@ import type { Configuration } from './configuration.js'
 import { RUN_APP } from './entries.js'
 import { UsageError } from './errors.js'
 import { flagArguments } from './flag-arguments.js'
+import { parseListen } from './listen-text.js'
 import { logProcess } from './process-log.js'
 
 /**
@@ -14,8 +15,9 @@ import { logProcess } from './process-log.js'
  * @throws what `Supervisor` does of options that are wrong; `FST_KEEP_FASTKEEP_USAGE` for `--watch`
  */
 export function makeSupervisor (file: string, { options, effective }: Pick<Configuration, 'options' | 'effective'>, flags: readonly Given[]): Engine {
-  const { drain, restartTimeout, workers = 'auto', user, group, umask, logFiles = [], log, logLevel, autoreload, signals } = options
+  const { drain: { delay: _workersOwn, ...drain } = {}, restartTimeout, workers = 'auto', user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, balance, recycle, logFiles = [], log, logLevel, autoreload, signals } = options
   if (autoreload !== undefined && autoreload !== false) throw new UsageError('--watch and --workers contradict each other: for development one process is enough')
+  const files = user === undefined || log === undefined ? logFiles : [...logFiles, log]
   const engine = new Engine(defined({ drain, restartTimeout }))
   engine.effective = effective
   logProcess(engine, { file: log, level: logLevel })
@@ -23,10 +25,10 @@ export function makeSupervisor (file: string, { options, effective }: Pick<Confi
     program: RUN_APP,
     args: [resolve(file), ...flagArguments(flags)],
     workers,
-    listen: listenOptions(options),
+    listen: listenersOf(options),
     ...process.execArgv.length === 0 ? {} : { execArgv: process.execArgv },
-    ...defined({ user, group, umask }),
-    ...user === undefined || (logFiles.length === 0 && log === undefined) ? {} : { logFiles: log === undefined ? logFiles : [...logFiles, log] },
+    ...defined({ user, group, umask, mustRead, secrets, readyTimeout, blockedAfter, balance, recycle }),
+    ...files.length === 0 ? {} : { logFiles: files },
   }).subscribe()
   const { crash, daemon, pidFile, controlSocket } = options
   configureEngine(engine, {
@@ -36,8 +38,12 @@ export function makeSupervisor (file: string, { options, effective }: Pick<Confi
   return engine
 }
 
-function listenOptions ({ port, host, path, mode, socketName }: CommandOptions): ListenOptions {
-  return defined({ port, host, path, mode, socketName })
+/** `--mode` is that of every unix socket. */
+export function listenersOf ({ listen, port, host, path, mode, socketName }: CommandOptions): ListenOptions[] {
+  if (listen === undefined) return [defined({ port, host, path, mode, socketName })]
+  const other = Object.entries({ port, host, path, socketName }).find(([, value]) => value !== undefined)
+  if (other !== undefined) throw new UsageError(`"listen" and "${other[0]}" contradict each other: put all addresses into "listen"`)
+  return listen.map(text => ({ ...parseListen(text), ...defined({ mode }) }))
 }
 
 /** What is not given keeps its default. */

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Engine, LogEntry, LogLevel } from '@fastkeep/engine'
+import { LogRefused } from './errors.js'
 
 /** As pino numbers them. */
 const LEVELS: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 }
@@ -14,10 +15,11 @@ const SILENT = Infinity
  *
  * @param file default: standard output
  * @param level from which on
+ * @throws `FST_KEEP_FASTKEEP_LOG_REFUSED` (exit code 73)
  */
 export function logProcess (engine: Engine, { file, level = 'info' }: { file?: string | undefined, level?: string | undefined }): void {
   const path = file === undefined ? undefined : resolve(file)
-  const open = (): number => path === undefined ? STDOUT : openSync(path, 'a', 0o640)
+  const open = (): number => path === undefined ? STDOUT : openLog(path)
   const least = LEVELS[level as LogLevel] ?? SILENT
   let fd = open()
   engine.subscribe('log', entry => { if (LEVELS[entry.level] >= least) write(fd, lineOf(entry)) }, { name: 'log' })
@@ -27,6 +29,19 @@ export function logProcess (engine: Engine, { file, level = 'info' }: { file?: s
     fd = open()
     closeSync(before)
   }, { priority: 90, name: 'log' })
+}
+
+/**
+ * Creates the file if it is not there.
+ *
+ * @throws `FST_KEEP_FASTKEEP_LOG_REFUSED` (exit code 73)
+ */
+export function openLog (path: string): number {
+  try {
+    return openSync(path, 'a', 0o640)
+  } catch (cause) {
+    throw new LogRefused(path, (cause as Error).message, { cause })
+  }
 }
 
 function lineOf ({ message, level, error, code }: LogEntry): string {

@@ -9,6 +9,8 @@ const DAY = 86_400
 /** A certificate that ends within so many days is shown in colour. */
 const SOON = 14
 
+const MOST_CERTIFICATES = 5
+
 type Paint = (text: string, colour: number) => string
 
 /**
@@ -32,7 +34,7 @@ export function statusPage (status: EngineStatus, { hasColours = false, now = Da
     ['draining', status.draining === undefined ? undefined : `${status.draining.connections} connections left, ${Math.ceil(status.draining.left / 1000)} s`],
     ['PID file', status.pidFile === undefined ? undefined : printable(status.pidFile)],
     ['version', printable(`fastkeep ${status.version}, Node ${status.node}`)],
-    ...Array.isArray(certificates) ? certificates.map(({ name, expires }) => ['certificate', expiry(name, expires, now, paint)] as const) : [],
+    ...Array.isArray(certificates) ? certificateRows(certificates, now, paint) : [],
   ]
   const page = rows.flatMap(([name, value]) => value === undefined ? [] : [`${name.padEnd(13)}${value}`])
   return [...page, ...Array.isArray(workers) ? ['', ...workerTable(workers)] : []].join('\n')
@@ -74,6 +76,15 @@ function megabytes (bytes: number): string {
 
 function delayText (delay: number, paint: Paint): string {
   return paint(`${delay} ms late at most`, delay > 100 ? RED : delay > 20 ? YELLOW : GREEN)
+}
+
+/** Those that end first; one screen holds no thousand. */
+function certificateRows (certificates: NonNullable<EngineStatus['certificates']>, now: number, paint: Paint): Array<readonly [string, string]> {
+  const sorted = certificates.toSorted((one, other) => Date.parse(one.expires) - Date.parse(other.expires))
+  return [
+    ...sorted.slice(0, MOST_CERTIFICATES).map(({ name, expires }) => ['certificate', expiry(name, expires, now, paint)] as const),
+    ...sorted.length > MOST_CERTIFICATES ? [['', `and ${sorted.length - MOST_CERTIFICATES} that end later`] as const] : [],
+  ]
 }
 
 function expiry (name: string, expires: string, now: number, paint: Paint): string {

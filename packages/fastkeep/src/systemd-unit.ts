@@ -2,6 +2,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { DEFAULT_DRAIN } from '@fastkeep/engine'
 import type { Configuration } from './configuration.js'
 import { flagArguments } from './flag-arguments.js'
+import { listenersOf } from './make-supervisor.js'
 
 /** How this command was started: the unit starts it in the same way. */
 export interface Program {
@@ -63,10 +64,11 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
   }))
   const config = file === undefined ? [] : ['--config', resolve(directory, file)]
   const start = [...command, 'start', resolve(directory, app), ...config, '--pid-file', pidFile, '--no-daemon', ...given]
-  const { user, group, umask = 0o027, port = 0, drain, path, logFiles = [], log } = options
+  const { user, group, umask = 0o027, drain, logFiles = [], log } = options
+  const listeners = listenersOf(options)
   const longestDrain = (drain?.delay ?? DEFAULT_DRAIN.delay) + (drain?.deadline ?? DEFAULT_DRAIN.deadline)
-  const needsCapability = path === undefined && port > 0 && port <= HIGHEST_PRIVILEGED_PORT
-  const written = [log, path, options.pidFile, ...logFiles].filter(one => one !== undefined).map(one => dirname(resolve(directory, one)))
+  const needsCapability = listeners.some(({ path, port = 0 }) => path === undefined && port > 0 && port <= HIGHEST_PRIVILEGED_PORT)
+  const written = [log, options.pidFile, ...logFiles, ...listeners.map(({ path }) => path)].filter(one => one !== undefined).map(one => dirname(resolve(directory, one)))
   const writable = [...new Set(written)].filter(one => one !== runtime)
   return [
     '[Unit]',

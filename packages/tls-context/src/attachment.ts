@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { Server, TLSSocket } from 'node:tls'
+import type { Server } from 'node:tls'
 import type { Stapler } from './ocsp/stapler.js'
-import { peerCertificateOf } from './peer/peer-certificate.js'
-import type { compileVerify } from './peer/rules.js'
+import { gate, type GateOptions } from './peer/gate.js'
 import { redirectPlainHttp, refusePlainHttp, type PlainHttp } from './plain-http.js'
 import { redirectTarget } from './redirect.js'
 import type { ReportEvent } from './events.js'
@@ -15,7 +14,7 @@ export type SecureServer = Server
 export interface AttachmentOptions {
   readonly plainHttp: PlainHttp
   readonly handshakeTimeout: number
-  readonly verify: ReturnType<typeof compileVerify> | undefined
+  readonly gate: Pick<GateOptions, 'verify' | 'isOfResumed'> | undefined
   readonly stapler: Stapler | undefined
   /** Where the tickets of the epoch before are to resume too. */
   previousTickets (): TicketChain | undefined
@@ -34,8 +33,8 @@ export class Attachment {
   constructor (server: SecureServer, options: AttachmentOptions) {
     this.server = server
     this.#options = options
-    const { plainHttp, handshakeTimeout, verify } = options
-    if (plainHttp === 'refuse') this.#undo.push(refusePlainHttp(this.server))
+    const { plainHttp, handshakeTimeout } = options
+    if (plainHttp === 'refuse') this.#undo.push(refusePlainHttp(this.server, handshakeTimeout))
     else if (plainHttp !== false) {
       const target = redirectTarget({
         origin: plainHttp === 'redirect' ? undefined : plainHttp.redirect,
@@ -44,7 +43,7 @@ export class Attachment {
       })
       this.#undo.push(redirectPlainHttp(this.server, target, handshakeTimeout))
     }
-    if (verify !== undefined) this.#undo.push(gate(this.server, verify, options.report))
+    if (options.gate !== undefined) this.#undo.push(gate(this.server, { ...options.gate, patience: handshakeTimeout, report: options.report }))
     this.#afterSwap()
   }
 
@@ -80,33 +79,4 @@ function staple (server: Server, stapler: Stapler): () => void {
   }
   server.on('OCSPRequest', onRequest as never)
   return () => { server.off('OCSPRequest', onRequest as never) }
-}
-
-/** Keeps a connection from the servers of HTTP until its peer is let in; resumed sessions come through here too. */
-function gate (server: Server, verify: NonNullable<AttachmentOptions['verify']>, report: ReportEvent): () => void {
-  const behind = server.listeners('secureConnection') as Array<(socket: TLSSocket) => void>
-  for (const listener of behind) server.off('secureConnection', listener)
-  const onConnection = (socket: TLSSocket): void => {
-    const peer = peerCertificateOf(socket)
-    const pass = (): void => { for (const listener of behind) listener.call(server, socket) }
-    // Without a certificate nobody claims to be anyone: whether that will do, the mode or the route says.
-    if (peer === null) return pass()
-    const ignore = (): void => {}
-    const decide = (fault: string | null): void => {
-      socket.off('error', ignore)
-      if (socket.destroyed) return
-      if (fault === null) return pass()
-      report('peer-refused', { reason: fault, fingerprint256: peer.fingerprint256, remoteAddress: socket.remoteAddress })
-      socket.destroy()
-    }
-    socket.on('error', ignore)
-    const decision = verify(peer)
-    if (decision instanceof Promise) decision.then(decide, () => decide('the application failed to decide'))
-    else decide(decision)
-  }
-  server.on('secureConnection', onConnection)
-  return () => {
-    server.off('secureConnection', onConnection)
-    for (const listener of behind) server.on('secureConnection', listener)
-  }
 }

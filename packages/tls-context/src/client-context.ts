@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { Agent, type AgentOptions, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { checkServerIdentity, connect, createSecureContext, rootCertificates, type ConnectionOptions, type PeerCertificate as NodePeerCertificate, type TLSSocket } from 'node:tls'
@@ -33,6 +32,8 @@ export interface ClientContextOptions extends CertificateSource {
   minimumDaysLeft?: number
   /** Asked of the server's certificate, besides its name. */
   verify?: PeerVerify
+  /** In ms, for the connection, the handshake and the decision: 100 to 120,000. Default: 10,000. */
+  handshakeTimeout?: number
   /** A pre-shared key, for servers that have no certificate. */
   psk?: { readonly identity: string, readonly key: Uint8Array }
 }
@@ -60,6 +61,7 @@ function rulesFor (options: ClientContextOptions): Record<keyof ClientContextOpt
     pins: { ...arrayOf(pin), expected: 'an array of two pins or more, one of them a backup', accepts: value => arrayOf(pin).accepts(value) && new Set(value as string[]).size >= 2 },
     minimumDaysLeft: integer(0, 3_650, 'days'),
     verify: peerVerifyRule(options.verify),
+    handshakeTimeout: integer(100, 120_000, 'ms'),
     psk: nested({ identity: string(), key: { expected: 'bytes', isSecret: true, accepts: value => value instanceof Uint8Array } }),
   }
 }
@@ -69,7 +71,8 @@ function rulesFor (options: ClientContextOptions): Record<keyof ClientContextOpt
  * Each connection is a full handshake, since Node checks no name on a resumed one.
  *
  * Throws errors of options and files as `createServerContext`, with `exitCode` 78. Connections fail with Node's errors of
- * certificates, or `FST_KEEP_TLS_CONTEXT_` followed by `PIN_MISMATCH`, `EXPIRES_TOO_SOON` or `PEER_REFUSED`.
+ * certificates, or `FST_KEEP_TLS_CONTEXT_` followed by `PIN_MISMATCH`, `EXPIRES_TOO_SOON`, `PEER_REFUSED` or
+ * `HANDSHAKE_TIMEOUT`.
  *
  * @example
  * const client = createClientContext({ ca: 'ca.pem', cert: 'client.pem', key: 'client.key' })
@@ -78,7 +81,7 @@ function rulesFor (options: ClientContextOptions): Record<keyof ClientContextOpt
 export function createClientContext (options: ClientContextOptions = {}): ClientContext {
   checkOptions(options, rulesFor(options))
   warnOfDisabledChecks()
-  const { ca, psk, pins, minimumDaysLeft = 0, verify, cert, pfx } = options
+  const { ca, psk, pins, minimumDaysLeft = 0, verify, handshakeTimeout = 10_000, cert, pfx } = options
   if (psk !== undefined) assertLongEnough(psk.key, psk.identity)
   const profile = resolveProfile(options.profile)
   const identity = cert === undefined && pfx === undefined ? undefined : parseIdentity(readIdentity(options))
@@ -110,7 +113,7 @@ export function createClientContext (options: ClientContextOptions = {}): Client
       checkServerIdentity: (host, certificate) => {
         const fault = identityFault(host, certificate)
         if (fault !== undefined || decide === undefined || hasNoCertificate(certificate)) return fault
-        const decision = decide(describePeer(new X509Certificate(certificate.raw), true, null))
+        const decision = decide(describePeer(new X509Certificate(certificate.raw), null))
         if (decision instanceof Promise) return tlsContextError('PEER_REFUSED', 'option "verify" is a function, whose answer tls.connect() cannot wait for. Use connect() or agent()')
         return decision === null ? undefined : refused(decision)
       },
@@ -122,16 +125,21 @@ export function createClientContext (options: ClientContextOptions = {}): Client
   async function connectChecked (connection: ConnectionOptions): Promise<TLSSocket> {
     const { session: _session, ...given } = connection
     const socket = connect({ ...given, ...common, checkServerIdentity: identityFault })
+    const { failed, forget } = failureOf(socket)
+    const tooLate = setTimeout(() => socket.destroy(tlsContextError('HANDSHAKE_TIMEOUT', `${given.host ?? 'the server'} did not come to a connection within ${handshakeTimeout} ms`)), handshakeTimeout)
     try {
-      await once(socket, 'secureConnect')
+      await Promise.race([new Promise(resolve => socket.once('secureConnect', resolve)), failed])
       const peer: PeerCertificate | null = decide === undefined ? null : peerCertificateOf(socket)
-      const fault = peer === null || decide === undefined ? null : await decide(peer)
+      const fault = peer === null || decide === undefined ? null : await Promise.race([decide(peer), failed])
       if (fault !== null) throw refused(fault)
       return socket
     } catch (error) {
       socket.on('error', () => {})
       socket.destroy()
       throw error
+    } finally {
+      clearTimeout(tooLate)
+      forget()
     }
   }
 
@@ -141,6 +149,17 @@ export function createClientContext (options: ClientContextOptions = {}): Client
     const fromSystem = systemAuthorities ? getCACertificates?.('system') ?? [] : []
     return [...new Set([...rootCertificates, ...getCACertificates?.('extra') ?? [], ...fromSystem])]
   }
+}
+
+/** Rejects when the connection fails, as long as nobody else listens. */
+function failureOf (socket: TLSSocket): { readonly failed: Promise<never>, forget (): void } {
+  let forget = (): void => {}
+  const failed = new Promise<never>((_resolve, reject) => {
+    const onClose = (): void => { reject(new Error('the server closed the connection')) }
+    socket.on('error', reject).on('close', onClose)
+    forget = () => { socket.off('error', reject).off('close', onClose) }
+  })
+  return { failed, forget }
 }
 
 function refused (reason: string): Error {
@@ -154,7 +173,7 @@ function pinFault (pins: readonly string[] | undefined, certificate: NodePeerCer
   let current = certificate as NodePeerCertificate & { issuerCertificate?: NodePeerCertificate }
   for (const seen = new Set<string>(); current?.raw !== undefined && !seen.has(current.fingerprint256); current = current.issuerCertificate as typeof current) {
     seen.add(current.fingerprint256)
-    found.push(describePeer(new X509Certificate(current.raw), true, null).spki)
+    found.push(describePeer(new X509Certificate(current.raw), null).spki)
   }
   if (found.some(spki => pins.includes(spki))) return undefined
   return tlsContextError('PIN_MISMATCH', `no key of the server's chain is pinned (its own is ${found[0]}). If its operator has changed the key, add the new pin; if not, somebody else answered`)

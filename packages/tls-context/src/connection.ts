@@ -55,6 +55,7 @@ function describe (socket: TLSSocket): TlsConnection | null {
   // A connection that has ended tells nothing any more.
   const protocol = socket.getProtocol()
   if (protocol === null) return null
+  const pskIdentity = pskIdentityOf(socket) ?? null
   const keyExchange = socket.getEphemeralKeyInfo() as { name?: string } | null
   return Object.freeze({
     protocol,
@@ -62,8 +63,9 @@ function describe (socket: TLSSocket): TlsConnection | null {
     group: keyExchange?.name ?? null,
     servername: (socket as { servername?: string | false }).servername || null,
     alpn: socket.alpnProtocol || null,
-    resumed: socket.isSessionReused(),
+    // OpenSSL calls a connection by a pre-shared key over TLS 1.3 a resumed one; those are never.
+    resumed: pskIdentity === null && socket.isSessionReused(),
     peer: peerCertificateOf(socket),
-    pskIdentity: pskIdentityOf(socket) ?? null,
+    pskIdentity,
   })
 }

@@ -10,6 +10,8 @@ export interface ContextEvents {
   'staple-failed': { readonly subject: string, readonly responder: string, readonly reason: string }
   /** A peer was disconnected by `client.verify`. */
   'peer-refused': { readonly reason: string, readonly fingerprint256: string, readonly remoteAddress: string | undefined }
+  /** A certificate that serves is near its end, or past it; told once a day. */
+  'expires-soon': { readonly subject: string, readonly validTo: Date, readonly daysLeft: number }
   /** A file or directory cannot be watched. */
   'watch-failed': { readonly path: string, readonly code: string }
 }
@@ -23,6 +25,13 @@ export function eventReporter (listeners: ReadonlySet<EventListener>): ReportEve
   return (event, details) => {
     const diagnostics = channel(`fastkeep:tls-context:${event}`)
     if (diagnostics.hasSubscribers) diagnostics.publish(details)
-    for (const listener of listeners) listener(event, details)
+    for (const listener of listeners) {
+      try {
+        listener(event, details)
+      } catch (error) {
+        // Its fault is its own, as with diagnostics_channel: what is told of has happened.
+        process.nextTick(() => { throw error })
+      }
+    }
   }
 }

@@ -10,6 +10,7 @@ export { type Finding, type FindingCode, type Severity } from './certificates/fi
 export { runtimeAdvisories } from './runtime-advisories.js'
 export { TicketChain, type TicketLink } from './ticket-chain.js'
 export { type TicketOptions } from './tickets.js'
+export { type TicketPeers, type TicketSharing } from './ticket-sharing.js'
 export { createRedirectServer, type RedirectServerOptions } from './redirect-server.js'
 export { type PlainHttp } from './plain-http.js'
 export { type AcmeResponder } from './acme.js'

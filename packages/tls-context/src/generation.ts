@@ -36,6 +36,8 @@ export interface Generation {
   readonly paths: readonly string[]
   /** Names, and `default`, whose certificate is another one than before. */
   readonly changed: readonly string[]
+  /** Whether all else that a listener is given is the same too. */
+  readonly hasSamePolicy: boolean
 }
 
 /** What every context of a listener has in common. */
@@ -53,8 +55,8 @@ export function * buildGeneration (settings: Settings, previous?: Generation, re
   const trust = clientMode === 'off' || options.client?.ca === undefined ? undefined : loadClientTrust({ ca: options.client.ca, ...options.client.crl !== undefined && { crl: options.client.crl } })
   refuse(trust === undefined ? [] : validateClientTrust(trust, now))
   const dhparam = options.dhparam === undefined ? undefined : readDiffieHellman(options.dhparam)
-  refuse(dhparam === undefined ? [] : diffieHellmanFindings(dhparam))
-  const secureOptions = sharedOptions(settings, trust, dhparam)
+  refuse(dhparam === undefined ? [] : diffieHellmanFindings(dhparam.pem))
+  const secureOptions = sharedOptions(settings, trust, dhparam?.pem)
   const isSamePolicy = previous !== undefined && isSame(previous.secureOptions, secureOptions)
   const changed: string[] = []
 
@@ -68,7 +70,7 @@ export function * buildGeneration (settings: Settings, previous?: Generation, re
   const names = new Map<string, Served & { secureContext: SecureContext }>()
   const contexts = new NameMap<SecureContext>(options.unknownName === 'reject' ? ownNames(defaults).map(name => [name, defaultContext]) : [])
   const found = [...runtimeAdvisories(), ...profileFindings(settings.profile), ...ticketFindings(options.tickets ?? {}), ...defaults.flatMap(({ findings }) => findings)]
-  const paths = new Set([...defaults.flatMap(({ identity }) => identity.paths), ...trust?.paths ?? []])
+  const paths = new Set([...defaults.flatMap(({ identity }) => identity.paths), ...trust?.paths ?? [], ...dhparam?.path === undefined ? [] : [dhparam.path]])
   for (const [name, source] of nameSources) {
     const known = previous?.names.get(name)
     const served = serve(source, `names[${JSON.stringify(name)}].`, [name], known)
@@ -87,7 +89,7 @@ export function * buildGeneration (settings: Settings, previous?: Generation, re
     yield
   }
   found.push(...trust === undefined ? [] : validateClientTrust(trust, now))
-  return { defaults, names, contexts, trust, secureOptions, defaultContext, findings: found, paths: [...paths], changed }
+  return { defaults, names, contexts, trust, secureOptions, defaultContext, findings: found, paths: [...paths], changed, hasSamePolicy: isSamePolicy }
 
   function serve (source: CertificateSource, prefix: string, hosts: readonly string[], known: Served | undefined): Served {
     const read = readIdentity(source, prefix)
@@ -122,6 +124,20 @@ function sharedOptions (settings: Settings, trust: ClientTrust | undefined, dhpa
     ...trust !== undefined && trust.crlPem.length > 0 && { crl: [...trust.crlPem] },
     ...options.client?.allowPartialChain === true && { allowPartialTrustChain: true },
   }
+}
+
+/** All that are served. */
+export function identitiesOf ({ defaults, names }: Generation): Identity[] {
+  return [...defaults, ...names.values()].map(({ identity }) => identity)
+}
+
+/** What serves no longer when `next` does. */
+export function retiredBy ({ defaults, names }: Generation, next: Generation): object[] {
+  const isGone = (served: Served, follower: Served | undefined): boolean => served !== follower
+  return [
+    ...defaults.filter((served, index) => isGone(served, next.defaults[index])),
+    ...[...names].filter(([name, served]) => isGone(served, next.names.get(name))).map(([, served]) => served),
+  ]
 }
 
 export function identityOptions (identities: readonly Identity[]): { cert: string[], key: Array<{ pem: string, passphrase?: string }> } | Record<never, never> {

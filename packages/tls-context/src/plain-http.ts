@@ -18,13 +18,19 @@ export function plainHttpRule (plainHttp: unknown): Rule {
 }
 
 const maxHead = 16_384
-const patience = 5_000
 
-/** Costs nothing until a handshake fails: OpenSSL recognizes GET, HEAD, POST and PUT. */
-export function refusePlainHttp (server: Server): () => void {
+/**
+ * Costs nothing until a handshake fails: OpenSSL recognizes GET, HEAD, POST and PUT.
+ *
+ * @param timeout ms after which the connection is cut, whatever the client does
+ */
+export function refusePlainHttp (server: Server, timeout: number): () => void {
   const onError = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
     // Nobody can write through the TLS socket to a client that has no TLS.
-    if (error.code === 'ERR_SSL_HTTP_REQUEST') answer((socket as TLSSocket & { _parent?: Socket })._parent, '400 Bad Request', plainHttpText)
+    const { _parent: plain } = socket as TLSSocket & { _parent?: Socket }
+    if (error.code !== 'ERR_SSL_HTTP_REQUEST' || plain === undefined) return
+    endWithin(timeout, plain)
+    answer(plain, '400 Bad Request', plainHttpText)
   }
   // Before the servers of HTTP, whose own answer would go through TLS.
   server.prependListener('tlsClientError', onError)
@@ -34,7 +40,7 @@ export function refusePlainHttp (server: Server): () => void {
 /**
  * Looks at the first byte of each connection before TLS gets it.
  *
- * @param timeout ms in which it has to come
+ * @param timeout ms in which it has to come, and then all else that is not TLS
  */
 export function redirectPlainHttp (server: Server, target: RedirectTarget, timeout: number): () => void {
   // The one that Node's own constructor adds; later ones are others' and stay where they are.
@@ -50,7 +56,7 @@ export function redirectPlainHttp (server: Server, target: RedirectTarget, timeo
       const first = socket.read() as Buffer | null
       if (first === null) return socket.destroy()
       socket.unshift(first)
-      if (isUpperCaseLetter(first[0])) return redirect(socket, target)
+      if (isUpperCaseLetter(first[0])) return redirect(socket, target, timeout)
       socket.off('error', ignore)
       toTls.call(server, socket)
     })
@@ -68,8 +74,8 @@ function isUpperCaseLetter (octet: number | undefined): boolean {
   return octet !== undefined && octet >= 0x41 && octet <= 0x5a
 }
 
-function redirect (socket: Socket, target: RedirectTarget): void {
-  socket.setTimeout(patience, () => socket.destroy())
+function redirect (socket: Socket, target: RedirectTarget, timeout: number): void {
+  endWithin(timeout, socket)
   let head = ''
   const onReadable = (): void => {
     for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) head += chunk.toString('latin1')
@@ -109,8 +115,14 @@ function redirectHttp2 (socket: Socket, head: string, target: RedirectTarget): v
   })
 }
 
-function answer (socket: Socket | undefined, status: string, text: string, headers = ''): void {
-  if (socket === undefined || socket.destroyed) return
+/** Whoever sends byte by byte, or does not close his end, is not waited for. */
+function endWithin (timeout: number, socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), timeout).unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+function answer (socket: Socket, status: string, text: string, headers = ''): void {
+  if (socket.destroyed) return
   socket.on('error', () => {})
   socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n${headers}\r\n${text}\n`)
 }

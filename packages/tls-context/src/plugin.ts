@@ -1,12 +1,13 @@
-import { accessSync, constants } from 'node:fs'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { SecureServer } from './attachment.js'
 import type { Finding } from './certificates/finding.js'
 import { tlsConnectionOf, type TlsConnection } from './connection.js'
 import { checkOptions, tlsContextError } from './errors.js'
+import { joinEngine, type Engine } from './engine.js'
 import type { ContextEvent } from './events.js'
 import { assertClientCert, resolveDemand, type ClientCertDemand, type ClientCertOption } from './peer/client-cert.js'
 import type { ServerContext } from './server-context.js'
+import type { TicketSharing } from './ticket-sharing.js'
 
 export interface TlsContextOptions {
   /** The context that the app was made with: renewed in place, its warnings and events logged. */
@@ -25,11 +26,6 @@ declare module 'fastify' {
     /** `true`: the client needs an authorized certificate; rules or a function: one of these; `false`: none is needed. */
     clientCert?: ClientCertOption
   }
-}
-
-/** The part of the engine that is used here; the engine is not needed. */
-interface Engine {
-  subscribe (channel: 'graceful' | 'start', listener: () => unknown, options: { priority: number, name: string }): unknown
 }
 
 const optionRules = {
@@ -70,7 +66,8 @@ export async function plugin (fastify: FastifyInstance, options: TlsContextOptio
   instance[kScope] = { demand, context }
   // The hooks of the outermost registration serve this scope too: they ask the scope that they run in.
   if (around === undefined) addHooks(fastify)
-  if (options.context !== undefined) serveWith(fastify, options.context)
+  // It may be registered again, with other demands, for a scope within.
+  if (options.context !== undefined && options.context !== around?.context) serveWith(fastify, options.context)
 }
 
 function addHooks (fastify: FastifyInstance): void {
@@ -104,23 +101,40 @@ function assertPossible (context: ServerContext | undefined, what: string): void
 function serveWith (fastify: FastifyInstance, context: ServerContext): void {
   const { log } = fastify
   if (!isSecureServer(fastify.server)) throw tlsContextError('TLS_REQUIRED', 'option "context" is given, and the app serves without TLS: make it with Fastify({ https: context.options })')
-  const detach = [context.attach(fastify.server)]
-  for (const found of context.findings) logFinding(fastify, found)
-  const unlisten = context.listen((event, details) => log[levels[event]]({ code: `FST_KEEP_TLS_CONTEXT_${event.toUpperCase().replaceAll('-', '_')}`, ...details }, texts[event]))
+  const told = new Set<string>()
+  const tell = (): void => {
+    for (const found of context.findings) {
+      if (told.has(found.message)) continue
+      told.add(found.message)
+      logFinding(fastify, found)
+    }
+  }
+  const ends = [
+    context.attach(fastify.server),
+    context.listen((event, details) => {
+      log[levels[event]]({ code: `FST_KEEP_TLS_CONTEXT_${event.toUpperCase().replaceAll('-', '_')}`, ...details }, texts[event])
+      if (event === 'reloaded') tell()
+    }),
+  ]
+  tell()
 
-  const { engine } = fastify as { engine?: Engine }
-  engine?.subscribe('graceful', () => context.reload(), { priority: 20, name: 'tls-context' })
-  // After privileges were dropped and before the first connection: what cannot be read now cannot be renewed either.
-  engine?.subscribe('start', () => assertReadable(context), { priority: 78, name: 'tls-context' })
-
-  fastify.addHook('onReady', async () => { await context.ready() })
+  const join = (): TicketSharing | undefined => {
+    const { engine } = fastify as { engine?: Engine }
+    const joined = engine && joinEngine(engine, context)
+    if (joined !== undefined) ends.push(joined.end)
+    return joined
+  }
+  const joined = join()
+  fastify.addHook('onReady', async () => {
+    // The engine may have been registered after this plugin.
+    await Promise.all([context.ready(), (joined ?? join())?.settled])
+  })
   // "localhost" may be two addresses, and Fastify makes a server of its own for the second.
   fastify.addHook('onListen', async function () {
-    for (const server of secondaryServers(this)) detach.push(context.attach(server))
+    for (const server of secondaryServers(this)) ends.push(context.attach(server))
   })
   fastify.addHook('onClose', async () => {
-    unlisten()
-    for (const end of detach) end()
+    for (const end of ends) end()
   })
 }
 
@@ -130,6 +144,7 @@ const levels: Readonly<Record<ContextEvent, 'info' | 'warn' | 'error'>> = {
   stapled: 'info',
   'staple-failed': 'warn',
   'peer-refused': 'info',
+  'expires-soon': 'warn',
   'watch-failed': 'warn',
 }
 
@@ -139,22 +154,12 @@ const texts: Readonly<Record<ContextEvent, string>> = {
   stapled: 'OCSP response stapled',
   'staple-failed': 'no OCSP response to staple',
   'peer-refused': 'a client certificate was refused',
+  'expires-soon': 'a TLS certificate is near its end and has not been renewed',
   'watch-failed': 'changes of TLS files may go unnoticed',
 }
 
 function logFinding ({ log }: FastifyInstance, { code, severity, message, fix }: Finding): void {
   log[severity === 'info' ? 'info' : 'warn']({ code: `FST_KEEP_TLS_CONTEXT_${code}` }, `${message}: ${fix}`)
-}
-
-function assertReadable ({ files, isWatched }: ServerContext): void {
-  if (!isWatched) return
-  for (const path of files) {
-    try {
-      accessSync(path, constants.R_OK)
-    } catch {
-      throw tlsContextError('FILE_NOT_READABLE', `${path} could be read at the start and cannot now that privileges are dropped, so that it could not be renewed. Let the user of this process read it, or set option "watch" to false`)
-    }
-  }
 }
 
 function isSecureServer (server: unknown): server is SecureServer {

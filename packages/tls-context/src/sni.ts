@@ -17,6 +17,9 @@ export class NameMap<Value> {
   }
 
   get (name: string): Value | undefined {
+    // What most clients send is normal already.
+    const found = this.#exact.get(name)
+    if (found !== undefined) return found
     const key = normalName(name)
     const exact = this.#exact.get(key)
     if (exact !== undefined || this.#wildcards.size === 0) return exact

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { resolve } from 'node:path'
 import type { Server } from 'node:tls'
 import { boolean, integer, nested, string, type Rule } from '@fastkeep/options'
 import { finding, type Finding } from './certificates/finding.js'
@@ -25,17 +26,23 @@ export interface TicketOptions {
   keepsPrevious?: boolean
 }
 
+const epochLengthRule = integer(600_000, 604_800_000, 'ms')
+const mostEpochs = 100_000
+
 const link: Rule = {
   expected: 'the ticketLink of another context',
   isSecret: true,
   accepts: value => {
     const { epoch, epochLength, key } = (value ?? {}) as Partial<TicketLink>
-    return Number.isInteger(epoch) && Number.isInteger(epochLength) && (epochLength as number) >= 1_000 && typeof key === 'string' && Buffer.from(key, 'base64').length === 32
+    if (!Number.isInteger(epoch) || !epochLengthRule.accepts(epochLength)) return false
+    // From a link of long ago the present one is not reached in a moment.
+    const age = Date.now() / (epochLength as number) - (epoch as number)
+    return Math.abs(age) < mostEpochs && typeof key === 'string' && Buffer.from(key, 'base64').length === 32
   },
 }
 
 const optionRules: Readonly<Record<string, Rule>> = {
-  epoch: integer(600_000, 604_800_000, 'ms'),
+  epoch: epochLengthRule,
   link,
   secret: { expected: 'the path of a file, or bytes', isSecret: true, accepts: value => (typeof value === 'string' || value instanceof Uint8Array) && value.length > 0 },
   application: string(),
@@ -52,6 +59,11 @@ export function isTicketLink (value: unknown): value is TicketLink {
 
 export function ticketChain ({ epoch, link, secret }: TicketOptions): TicketChain {
   return new TicketChain({ epochLength: epoch, link, secret: secret === undefined ? undefined : readSecret(secret) })
+}
+
+/** The file of the starting secret, absolute. */
+export function secretFile (tickets: TicketOptions | false | undefined): string | undefined {
+  return tickets !== false && typeof tickets?.secret === 'string' ? resolve(tickets.secret) : undefined
 }
 
 function readSecret (source: string | Uint8Array): Uint8Array {

@@ -1,6 +1,7 @@
 import { lstatSync, readlinkSync, statSync, watch, type FSWatcher } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { systemCode } from './errors.js'
+import { runAtOnce, runInSlices } from './slices.js'
 
 const longestChain = 32
 
@@ -26,14 +27,14 @@ export class FileWatcher {
 
   watch (paths: readonly string[]): void {
     this.#paths = paths
-    const wanted = new Set(paths.flatMap(directoriesOnTheWayTo))
-    for (const [directory, { watcher, inode }] of this.#watchers) {
-      // One that was removed and made anew is another one, of which the watcher knows nothing.
-      if (wanted.has(directory) && inode === inodeOf(directory)) continue
-      watcher.close()
-      this.#watchers.delete(directory)
-    }
-    for (const directory of wanted) if (!this.#watchers.has(directory)) this.#begin(directory)
+    this.#watchDirectories(runAtOnce(directoriesOnTheWayTo(paths)))
+  }
+
+  /** The same, when links may have changed, without holding up others for long. */
+  async watchAgain (paths = this.#paths): Promise<void> {
+    this.#paths = paths
+    const directories = await runInSlices(directoriesOnTheWayTo(paths))
+    if (this.#paths === paths) this.#watchDirectories(directories)
   }
 
   close (): void {
@@ -41,6 +42,16 @@ export class FileWatcher {
     for (const { watcher } of this.#watchers.values()) watcher.close()
     this.#watchers.clear()
     this.#paths = []
+  }
+
+  #watchDirectories (wanted: ReadonlySet<string>): void {
+    for (const [directory, { watcher, inode }] of this.#watchers) {
+      // One that was removed and made anew is another one, of which the watcher knows nothing.
+      if (wanted.has(directory) && inode === inodeOf(directory)) continue
+      watcher.close()
+      this.#watchers.delete(directory)
+    }
+    for (const directory of wanted) if (!this.#watchers.has(directory)) this.#begin(directory)
   }
 
   #begin (directory: string): void {
@@ -61,9 +72,8 @@ export class FileWatcher {
   #changed (): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      // Links may lead elsewhere now, and a directory may have been replaced.
-      this.watch(this.#paths)
-      this.#onChange()
+      // Links may lead elsewhere now, and a directory may have been replaced. It rejects for nothing.
+      this.watchAgain().then(() => { if (this.#paths.length > 0) this.#onChange() }, () => {})
     }, this.#settle)
     this.#timer.unref()
   }
@@ -73,30 +83,48 @@ function inodeOf (directory: string): number | undefined {
   return statSync(directory, { throwIfNoEntry: false })?.ino
 }
 
-/** The directory of the file, and those of all links that lead to it, links among its parents included. */
-function directoriesOnTheWayTo (path: string): string[] {
+/**
+ * The directories of the files, and those of all links that lead to them, links among their parents included. In place of
+ * a directory that is not there, the one in which it, or one above it, will be made.
+ */
+function * directoriesOnTheWayTo (paths: readonly string[]): Generator<undefined, ReadonlySet<string>> {
   const directories = new Set<string>()
-  let current = resolve(path)
-  for (let links = 0; links < longestChain; links++) {
-    directories.add(dirname(current))
-    const link = firstLink(current)
-    if (link === undefined) break
-    directories.add(dirname(link.path))
-    current = resolve(dirname(link.path), link.target) + current.slice(link.path.length)
+  /** Where a path leads, or `null` where it is no link; many files share their parents. */
+  const links = new Map<string, string | null | undefined>()
+  const linkAt = (path: string): string | null | undefined => {
+    if (!links.has(path)) links.set(path, readLink(path))
+    return links.get(path)
   }
-  return [...directories]
+  for (const path of paths) {
+    let current = resolve(path)
+    for (let count = 0; count < longestChain; count++) {
+      const { there, target } = followed(current, linkAt)
+      directories.add(dirname(there))
+      if (target === undefined) break
+      current = resolve(dirname(there), target) + current.slice(there.length)
+    }
+    yield
+  }
+  return directories
 }
 
-/** The first part of a path that is a symbolic link. */
-function firstLink (path: string): { path: string, target: string } | undefined {
+/** The first part of a path that is a link or is not there, or the whole of it; and where that link leads. */
+function followed (path: string, linkAt: (path: string) => string | null | undefined): { there: string, target?: string } {
   const parts = path.split('/')
   for (let count = 2; count <= parts.length; count++) {
-    const part = parts.slice(0, count).join('/')
-    try {
-      if (lstatSync(part).isSymbolicLink()) return { path: part, target: readlinkSync(part) }
-    } catch {
-      return undefined
-    }
+    const there = parts.slice(0, count).join('/')
+    const target = linkAt(there)
+    if (target === undefined) return { there }
+    if (target !== null) return { there, target }
   }
-  return undefined
+  return { there: path }
+}
+
+/** `undefined`: there is nothing. */
+function readLink (path: string): string | null | undefined {
+  try {
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : null
+  } catch {
+    return undefined
+  }
 }

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { keptSecrets } from '../supervisor/kept-secrets.js'
 
 /** What a daemon tells its launcher over a socket pair, one JSON text a line: what it writes to standard error, then its pid once it is ready. */
 export type DaemonMessage = { readonly stderr: string } | { readonly ready: number }
@@ -8,6 +9,8 @@ export type DaemonMessage = { readonly stderr: string } | { readonly ready: numb
 export interface LaunchNote {
   /** The descriptor of the daemon's end of the channel. */
   readonly channel: number
+  /** From which it reads what was typed on the launcher's terminal. */
+  readonly secrets: number
   /** Variables that the shell between the two would drop, for their names are not those of shell variables. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -96,9 +99,10 @@ function joinLauncher (): LauncherChannel | undefined {
   delete process.env[NOTE]
   delete process.env[NOTE_PID]
   if (pid !== String(process.pid)) return undefined
-  const { channel, environment } = JSON.parse(note) as LaunchNote
+  const { channel, secrets, environment } = JSON.parse(note) as LaunchNote
   const socket = openSocket(channel)
   if (socket === undefined) return undefined
+  keptSecrets.take(secrets)
   Object.assign(process.env, environment)
   // The launcher's addition is not the program's: its workers would inherit it.
   process.execArgv = process.execArgv.filter(flag => flag !== `--import=${PRELOAD}`)

@@ -9,6 +9,7 @@ import { ExitCode } from '../exit-codes.js'
 import { NOTE, PRELOAD, TERMINATION_GRACE, type DaemonMessage, type LaunchNote } from './daemon-channel.js'
 import { DaemonLaunchFailed, DaemonStreamRefused, DaemonTooLate, DaemonUnsupported } from './daemonizer-errors.js'
 import { takeInherited, type InheritedDescriptor } from '../systemd/socket-activation.js'
+import { handSecrets, keptSecrets } from '../supervisor/kept-secrets.js'
 import { closeInheritedDescriptors } from './inherited-descriptors.js'
 import { sameEnvironment, sameProgram } from './same-program.js'
 
@@ -101,14 +102,16 @@ async function start (options: LaunchOptions): Promise<ChildProcess> {
   const activated = takeInherited()
   const passedOn = activated.map(({ fd }) => fd)
   closeInheritedDescriptors(new Set([...streams, ...passedOn]))
+  const channel = streams.length + passedOn.length
   // From its first file on, the daemon has the umask by inheritance.
   process.umask(options.umask)
   try {
     const leader = spawn('/bin/sh', ['-c', LEADER, activated.length > 0 ? ACTIVATED_DAEMON : DAEMON, process.execPath, ...program], {
       detached: true,
-      stdio: [...streams, ...passedOn, 'pipe'],
-      env: environment(streams.length + passedOn.length, activated),
+      stdio: [...streams, ...passedOn, 'pipe', 'pipe'],
+      env: environment({ channel, secrets: channel + 1 }, activated),
     })
+    handSecrets(leader, channel + 1, keptSecrets.bundle())
     await once(leader, 'spawn')
     return leader
   } catch (cause) {
@@ -124,10 +127,10 @@ function preload (): string | undefined {
   return existsSync(fileURLToPath(PRELOAD)) ? PRELOAD : undefined
 }
 
-function environment (channel: number, activated: readonly InheritedDescriptor[]): NodeJS.ProcessEnv {
+function environment (descriptors: Pick<LaunchNote, 'channel' | 'secrets'>, activated: readonly InheritedDescriptor[]): NodeJS.ProcessEnv {
   const variables = sameEnvironment(process.env)
   const unknownToShells = Object.entries(variables).filter(([name]) => !SHELL_VARIABLE.test(name))
-  const note: LaunchNote = { channel, environment: Object.fromEntries(unknownToShells) as Record<string, string> }
+  const note: LaunchNote = { ...descriptors, environment: Object.fromEntries(unknownToShells) as Record<string, string> }
   return { ...variables, ...activation(activated), [NOTE]: JSON.stringify(note) }
 }
 
@@ -167,7 +170,7 @@ function outcomeOf (leader: ChildProcess, timeout: number): Promise<Outcome> {
   return new Promise(resolve => {
     // Whoever read them may have gone; the outcome is the same.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-    process.getBuiltinModule('node:readline').createInterface({ input: leader.stdio.at(-1) as Socket }).on('line', line => {
+    process.getBuiltinModule('node:readline').createInterface({ input: leader.stdio.at(-2) as Socket }).on('line', line => {
       const message = JSON.parse(line) as DaemonMessage
       if ('ready' in message) resolve({ ready: message.ready })
       else process.stderr.write(message.stderr)

@@ -23,7 +23,7 @@ export const NotRoot = engineError('PRIVILEGES_NOT_ROOT',
 export const DropUnsupported = engineError('PRIVILEGES_UNSUPPORTED', 'cannot drop privileges: %s', ExitCode.NO_PERMISSION)
 
 /** What the service will read later, the user may not. */
-export const NotReadable = engineError('PRIVILEGES_NOT_READABLE', '%s will not be able to read %s; give the user or one of its groups access, every directory above included', ExitCode.NO_PERMISSION)
+export const NotReadable = engineError('PRIVILEGES_NOT_READABLE', '%s will not be able to read %s, e.g. when keys are renewed; give the user or one of its groups access, every directory above included, or run it with workers, whose supervisor stays root and reads for them what its option "secrets" names', ExitCode.NO_PERMISSION)
 
 /** A file is not one whose ownership can be given away safely. */
 export const FileRefused = engineError('PRIVILEGES_FILE_REFUSED', 'cannot give %s to %s: %s', ExitCode.NO_PERMISSION)

@@ -1,5 +1,7 @@
+import { chmodSync } from 'node:fs'
 import net, { SocketAddress } from 'node:net'
 import { constants } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import { isIPv6, type TcpAddress } from './address.js'
 
 /*
@@ -33,8 +35,24 @@ export function bindTcp ({ host, port, ipv6Only = false }: TcpAddress): BoundHan
   return { listenable: handle, fd: handle.fd, port: bound.port, close: () => handle.close() }
 }
 
-/** @throws the system's error, e.g. EACCES */
-export function bindUnix (path: string): BoundHandle {
+/**
+ * @param mode permissions, there from the first moment: a chmod() afterwards would be by name, which may be another
+ *   file's by then
+ * @throws the system's error, e.g. EACCES
+ */
+export function bindUnix (path: string, mode: number): BoundHandle {
+  // A thread cannot set the umask, which is its process's.
+  const umask = isMainThread ? process.umask(0o777 & ~mode) : undefined
+  try {
+    const bound = bindUnixAs(path)
+    if (umask === undefined) chmodSync(path, mode)
+    return bound
+  } finally {
+    if (umask !== undefined) process.umask(umask)
+  }
+}
+
+function bindUnixAs (path: string): BoundHandle {
   const { BoundSocket } = net as unknown as { BoundSocket?: BoundSocketConstructor }
   if (BoundSocket !== undefined) {
     const socket = new BoundSocket({ path })

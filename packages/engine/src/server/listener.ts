@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, lstatSync, renameSync, rmSync, type Stats } from 'node:fs'
+import { closeSync, lstatSync, renameSync, rmSync, type Stats } from 'node:fs'
 import net, { type Server as NetServer } from 'node:net'
 import { once } from 'node:events'
 import { AddressInUse, AddressRefused } from '../errors.js'
@@ -72,9 +72,8 @@ export class Listener {
     if (Buffer.byteLength(path) > LONGEST_PATH) throw new AddressRefused(format(address), `the path is longer than ${LONGEST_PATH} bytes; choose a shorter one`)
     await assertFree(path)
     const temporary = `${path}.${process.pid}`
-    const { listenable, fd, close } = bindUnix(temporary)
+    const { listenable, fd, close } = bindUnix(temporary, mode)
     try {
-      chmodSync(temporary, mode)
       renameSync(temporary, path)
     } catch (error) {
       close()

@@ -24,8 +24,8 @@ export interface Draining {
   readonly listeners: readonly DrainListener[]
   /** All that are open, those of other processes included. */
   readonly connections: () => number
-  /** ms for which clients have been told that an idle connection will stay, where a successor has taken over. */
-  readonly promised?: number | undefined
+  /** Of {@link ServerDrain.onStop} or {@link ServerDrain.afterRestart}. */
+  readonly options: DrainOptions
 }
 
 /** ms between two messages about a drain: `{ bus, connections, left }`, the last in ms. */
@@ -50,6 +50,11 @@ export class ServerDrain {
       restartIdleWindow,
     }
     this.#delay = new DrainDelay(this.#options.delay)
+  }
+
+  /** ms before it begins. */
+  get delay (): number {
+    return this.#delay.ms
   }
 
   /** Aborts when the drain begins. */
@@ -89,8 +94,7 @@ export class ServerDrain {
   }
 
   /** @throws `FST_KEEP_ENGINE_DRAIN_DEADLINE` if requests were cut */
-  async run ({ targets, listeners, connections, promised }: Draining): Promise<void> {
-    const options = promised === undefined ? this.#options : this.afterRestart(promised)
+  async run ({ targets, listeners, connections, options }: Draining): Promise<void> {
     const end = performance.now() + options.deadline
     const progress = setInterval(() => this.#tellProgress(connections(), end), PROGRESS_INTERVAL)
     const requests = await drain(targets, listeners, options, this.#hurry.signal).finally(() => clearInterval(progress))
@@ -102,10 +106,19 @@ export class ServerDrain {
     }
   }
 
-  /** @param promised ms for which clients have been told that an idle connection will stay */
-  afterRestart (promised: number): DrainOptions {
+  /** @param longest ms that others, who are waited for, may take */
+  onStop (longest: number): DrainOptions {
+    const { idleWindow, deadline } = this.#options
+    return { idleWindow, deadline: Math.max(deadline, longest) }
+  }
+
+  /**
+   * @param promised ms for which clients have been told that an idle connection will stay
+   * @param longest ms that others, who are waited for, may take
+   */
+  afterRestart (promised: number, longest: number): DrainOptions {
     const { restartIdleWindow: idleWindow = promised, deadline } = this.#options
-    return { idleWindow, deadline: idleWindow + deadline }
+    return { idleWindow, deadline: Math.max(idleWindow + deadline, longest) }
   }
 
   #tellProgress (connections: number, end: number): void {

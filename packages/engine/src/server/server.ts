@@ -1,4 +1,3 @@
-import { lchownSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Bus } from '../bus/bus.js'
 import { Unit, type Priorities } from '../bus/unit.js'
@@ -7,7 +6,8 @@ import { predecessor } from '../supervisor/predecessor.js'
 import { supervised } from '../supervisor/supervised.js'
 import { takeInherited } from '../systemd/socket-activation.js'
 import { BoundSockets } from './bound-sockets.js'
-import type { DrainListener } from './drain.js'
+import type { DrainListener, DrainOptions } from './drain.js'
+import { giveSocket } from './give-socket.js'
 import { InheritedSockets, type HandedSocket } from './inherited-sockets.js'
 import { checkListenOptions, type ListenOptions } from './listen-options.js'
 import type { Listener } from './listener.js'
@@ -23,12 +23,20 @@ interface Source {
   served: ServedApp | undefined
 }
 
+/** Processes that serve on sockets which this one holds. */
+export interface Holder {
+  readonly connections: number
+  /** ms for which their answers have told clients that an idle connection will stay. */
+  readonly keepAliveTimeout: number
+  /** ms that they may take to drain: on a stop, and when a successor has taken over. */
+  readonly longestStop: number
+  readonly longestDrain: number
+}
+
 /** Sockets that are bound for other processes. */
 interface Held {
   readonly sockets: BoundSockets
   readonly options: ListenOptions
-  /** How many connections those processes have. */
-  readonly connections: () => number
 }
 
 /** Of the Server's listeners: `bind` (75) and `listen` (80) of `start`, `delay` (20) of `drain`, `drain` (20) and `close` (60) of `stop`. */
@@ -50,8 +58,7 @@ export class Server {
   readonly #sources = new Set<Source>()
   readonly #held: Held[] = []
   readonly #drainListeners = new Set<DrainListener>()
-  /** ms for which clients of this service have been told that an idle connection will stay, if not by its own apps. */
-  advertisedKeepAlive = 0
+  #holder: Holder = { connections: 0, keepAliveTimeout: 0, longestStop: 0, longestDrain: 0 }
   readonly #drain: ServerDrain
   #isHandedOver = false
 
@@ -115,13 +122,14 @@ export class Server {
    * Binds sockets on which this process never accepts: they are for its workers, and connections wait in the kernel
    * while there is none.
    *
-   * @param connections how many the workers have
+   * @param holder the workers, all together; a drain waits for as long as they say
    */
-  hold (options: ListenOptions, connections: () => number): BoundSockets {
-    checkListenOptions(options)
-    const sockets = new BoundSockets()
-    this.#held.push({ sockets, options, connections })
-    return sockets
+  hold (listeners: readonly ListenOptions[], holder: Holder): BoundSockets[] {
+    for (const options of listeners) checkListenOptions(options)
+    const held = listeners.map(options => ({ options, sockets: new BoundSockets() }))
+    this.#held.push(...held)
+    this.#holder = holder
+    return held.map(({ sockets }) => sockets)
   }
 
   /**
@@ -187,12 +195,17 @@ export class Server {
 
   /** ms that the drain of a restart may take. */
   get longestDrain (): number {
-    return this.#drain.afterRestart(this.#promised).deadline
+    return this.#restartDrain.deadline
+  }
+
+  /** ms from the begin of a stop that this process may take to drain. */
+  get longestStop (): number {
+    return this.#drain.delay + this.#stopDrain.deadline
   }
 
   /** Gives the unix sockets to another user: after the drop of privileges this process could not remove them. */
   giveSocketsTo (uid: number, gid: number): void {
-    for (const { address } of this.sockets) if (address !== undefined && 'path' in address) lchownSync(address.path, uid, gid)
+    for (const { address } of this.sockets) if (address !== undefined && 'path' in address) giveSocket(address.path, uid, gid)
   }
 
   /** Drains and closes one app while the others go on; the bus does this for all of them in `stop`. */
@@ -221,7 +234,7 @@ export class Server {
   }
 
   #connectionsOf (apps: readonly ServedApp[]): number {
-    return [...apps, ...this.#held.map(({ connections }) => ({ connections: connections() }))].reduce((sum, { connections }) => sum + connections, 0)
+    return [...apps, this.#holder].reduce((sum, { connections }) => sum + connections, 0)
   }
 
   get #allSockets (): BoundSockets[] {
@@ -259,13 +272,15 @@ export class Server {
   }
 
   async #drainApps (apps: readonly ServedApp[], listeners: readonly DrainListener[]): Promise<void> {
-    const promised = this.#isHandedOver ? this.#promised : undefined
-    await this.#drain.run({ targets: apps, listeners, connections: () => this.#connectionsOf(apps), promised })
+    await this.#drain.run({ targets: apps, listeners, connections: () => this.#connectionsOf(apps), options: this.#isHandedOver ? this.#restartDrain : this.#stopDrain })
   }
 
-  /** ms for which clients of this service have been told that an idle connection will stay. */
-  get #promised (): number {
-    return Math.max(this.advertisedKeepAlive, this.keepAliveTimeout)
+  get #stopDrain (): DrainOptions {
+    return this.#drain.onStop(this.#holder.longestStop)
+  }
+
+  get #restartDrain (): DrainOptions {
+    return this.#drain.afterRestart(Math.max(this.#holder.keepAliveTimeout, this.keepAliveTimeout), this.#holder.longestDrain)
   }
 
   #releaseHeld (): void {

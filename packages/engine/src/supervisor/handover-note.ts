@@ -6,6 +6,8 @@ export interface HandoverNote {
   readonly parent: number
   /** Over which the successor says that it is ready, and which ends when the parent does. */
   readonly channel: number
+  /** From which its passphrases are read. */
+  readonly secrets: number
   /** The like of older processes that still drain. */
   readonly draining: readonly number[]
   readonly sockets: readonly HandedSocket[]
@@ -16,6 +18,6 @@ export interface HandoverNote {
 }
 
 /** The successor's answer, one line of JSON. */
-export type HandoverAnswer = { readonly ready: number } | { readonly failed: string }
+export type HandoverAnswer = { readonly ready: number } | { readonly failed: string, readonly exitCode: number }
 
 export const HANDOVER_NOTE = 'FASTKEEP_HANDOVER'

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
+import { exitCodeOf } from '../exit-codes.js'
 import { predecessor } from './predecessor.js'
 import { startSuccessor } from './successor.js'
 import { supervised } from './supervised.js'
@@ -49,6 +50,8 @@ export class Handover {
     this.#engine = engine
     this.#timeout = timeout
     engine.subscribe('drain', () => this.#stop(), { priority: 0, name: 'Handover' })
+    engine.subscribe('start', () => { running.add(engine) }, { priority: 0, name: 'Handover' })
+    engine.subscribe('stop', () => { running.delete(engine) }, { priority: 100, name: 'Handover' })
   }
 
   /** The descriptor of a part that this process took over from its predecessor, if it has one. */
@@ -81,7 +84,7 @@ export class Handover {
 
   /** The predecessor hears why this process did not come to serve. */
   failed (error: unknown): void {
-    predecessor?.failed(error instanceof Error ? error.message : String(error))
+    predecessor?.failed(error instanceof Error ? error.message : String(error), exitCodeOf(error))
   }
 
   /**
@@ -97,6 +100,7 @@ export class Handover {
   async #run (): Promise<number> {
     if (this.#engine.state !== 'STARTED') throw new IllegalTransition('restart', this.#engine.state)
     if (supervised !== undefined) throw new RestartFailed('it is a worker; reload or restart its supervisor')
+    if (running.size > 1) throw new RestartFailed('another engine runs in this process, whose sockets and requests it would lose; have one engine serve all apps: app.register(engine, { engine: first.engine })')
     if (process.pid === 1) throw new RestartFailed('process 1 of a container cannot leave its place to another one; replace the container')
     this.#callOff = new AbortController()
     await this.#tell(observer => observer.begins())
@@ -168,6 +172,9 @@ export class Handover {
     }
   }
 }
+
+/** The engines of this process; those of other copies of this module are not known. */
+const running = new Set<Engine>()
 
 /** Names of parts that somebody here has asked for. */
 const claimed = new Set<string>()

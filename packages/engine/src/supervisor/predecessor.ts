@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { takeNote } from './environment-note.js'
+import { keptSecrets } from './kept-secrets.js'
 import { HANDOVER_NOTE, type HandoverAnswer, type HandoverNote } from './handover-note.js'
 
 /**
@@ -16,6 +17,7 @@ export class Predecessor {
   constructor (note: HandoverNote) {
     this.note = note
     this.#channel = this.#watch(note.channel)
+    keptSecrets.take(note.secrets)
     for (const fd of note.draining) this.#watch(fd)
   }
 
@@ -37,9 +39,9 @@ export class Predecessor {
     this.#answer({ ready: process.pid })
   }
 
-  failed (reason: string): void {
+  failed (reason: string, exitCode: number): void {
     if (this.#isTold) return
-    this.#answer({ failed: reason })
+    this.#answer({ failed: reason, exitCode })
   }
 
   /** Resolves when no more than `count` older processes are left. */

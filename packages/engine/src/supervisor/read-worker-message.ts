@@ -15,8 +15,8 @@ export function readWorkerMessage (value: unknown): WorkerMessage | undefined {
 }
 
 const VALID: Record<WorkerMessage['type'], (message: Record<string, unknown>) => boolean> = {
-  ready: ({ urls, keepAliveTimeout, longestDrain }) => {
-    return Array.isArray(urls) && urls.length <= MOST_URLS && urls.every(isText) && isCount(keepAliveTimeout, DAY) && isCount(longestDrain, 2 * DAY)
+  ready: ({ urls, keepAliveTimeout, longestStop, longestDrain }) => {
+    return Array.isArray(urls) && urls.length <= MOST_URLS && urls.every(isText) && isCount(keepAliveTimeout, DAY) && isCount(longestStop, 2 * DAY) && isCount(longestDrain, 2 * DAY)
   },
   failed: ({ message, exitCode }) => isText(message) && isCount(exitCode, 255),
   beat: ({ stats }) => {

@@ -1,9 +1,10 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { SupervisorRefused } from '../errors.js'
+import { pathFault } from './path-trust.js'
 
-const STICKY = 0o1000
-const WRITABLE_BY_OTHERS = 0o022
+/** All of them together: they go to each worker in one message. */
+const MOST_BYTES = 1_048_576
 
 /**
  * Reads the files that only this process may read.
@@ -14,10 +15,15 @@ const WRITABLE_BY_OTHERS = 0o022
  * @throws `FST_KEEP_ENGINE_SUPERVISOR_REFUSED`
  */
 export function readSecrets (paths: readonly string[], isPrivileged: boolean): Record<string, string> {
+  let bytes = 0
   return Object.fromEntries(paths.map(path => {
+    const fault = isPrivileged ? pathFault(path) : undefined
+    if (fault !== undefined) throw new SupervisorRefused(`the secret ${path} is not read: ${fault}; let it belong to root, and take the others' right to write`)
     try {
-      if (isPrivileged) assertOnlyOurs(path)
-      return [resolve(path), readRegular(path).toString('base64')]
+      const content = readRegular(path)
+      bytes += content.length
+      if (bytes > MOST_BYTES) throw new Error(`all secrets together may have ${MOST_BYTES} bytes`)
+      return [resolve(path), content.toString('base64')]
     } catch (cause) {
       throw new SupervisorRefused(`the secret ${path} cannot be read: ${(cause as Error).message}`, { cause })
     }
@@ -33,21 +39,4 @@ function readRegular (path: string): Buffer {
   } finally {
     closeSync(fd)
   }
-}
-
-/** Every directory on the way, by its name and by what links make of it, is root's or this user's to change alone. */
-function assertOnlyOurs (path: string): void {
-  const real = realpathSync(path)
-  for (const component of new Set([...wayTo(dirname(resolve(path))), ...wayTo(real)])) {
-    const { uid, mode } = lstatSync(realpathSync(component))
-    const isOurs = uid === 0 || uid === process.geteuid?.()
-    const isOthers = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0
-    if (!isOurs || isOthers) throw new Error(`${component} can be changed by other users; let it belong to root, and take the others' right to write`)
-  }
-}
-
-/** `/a/b`: `/`, `/a`, `/a/b`. */
-function wayTo (path: string): string[] {
-  const parent = dirname(path)
-  return parent === path ? [path] : [...wayTo(parent), path]
 }

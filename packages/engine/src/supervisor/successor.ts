@@ -2,11 +2,13 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { RestartFailed } from '../errors.js'
+import { ExitCode, exitCodeAfter } from '../exit-codes.js'
 import { sameEnvironment, sameProgram } from '../plugins/same-program.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import { notifyVariables } from '../systemd/notify-environment.js'
 import { withNote } from './environment-note.js'
 import { HANDOVER_NOTE, type HandoverAnswer, type HandoverNote } from './handover-note.js'
+import { handSecrets, keptSecrets } from './kept-secrets.js'
 import { serveFully, servingPriority, startGently } from './start-priority.js'
 
 export interface SuccessorOptions {
@@ -57,22 +59,24 @@ async function spawnSuccessor ({ sockets, descriptors, draining }: SuccessorOpti
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const handed = sockets.map(socket => ({ ...socket, fd: pass(socket.fd) }))
   const channel = pass('pipe')
+  const secrets = pass('pipe')
   const note: HandoverNote = {
     parent: process.pid,
     channel,
+    secrets,
     sockets: handed,
     draining: draining.map(pass),
     descriptors: Object.fromEntries(Object.entries(descriptors).map(([name, fd]) => [name, pass(fd)])),
     priority: servingPriority,
   }
-  const { sea } = process as { sea?: unknown }
-  const { execPath, execArgv, argv } = process
+  const { isSea } = process.getBuiltinModule('node:sea')
   const { spawn } = process.getBuiltinModule('node:child_process')
-  const child = spawn(execPath, sameProgram({ execPath, execArgv, argv, isSea: sea !== undefined }), {
+  const child = spawn(process.execPath, sameProgram({ ...process, isSea: isSea() }), {
     cwd: startDirectory,
     env: withNote({ ...sameEnvironment(process.env), ...notifyVariables() }, HANDOVER_NOTE, note),
     stdio,
   })
+  handSecrets(child, secrets, keptSecrets.bundle())
   // Of one that the system does not start, e.g. for want of descriptors, Node tells in the next turn.
   const failure = once(child, 'error').then(([error]) => error as Error)
   failure.catch(() => {})
@@ -87,7 +91,7 @@ async function answerOf (channel: Readable & { unref?: () => void }, settled: Ab
   const { createInterface } = process.getBuiltinModule('node:readline')
   const [line] = await once(createInterface({ input: channel }), 'line', { signal: settled }) as [string]
   const answer = JSON.parse(line) as HandoverAnswer
-  if ('failed' in answer) throw new RestartFailed(`the successor says: ${answer.failed}`)
+  if ('failed' in answer) throw failure(`the successor says: ${answer.failed}`, answer.exitCode)
   channel.resume()
   channel.unref?.()
   return answer.ready
@@ -97,12 +101,17 @@ async function endOf (child: ChildProcess, settled: AbortSignal): Promise<never>
   const [code, signal] = await once(child, 'exit', { signal: settled }).catch((error: Error) => {
     throw new RestartFailed(`the successor could not be started: ${error.message}`, { cause: error })
   }) as [number | null, NodeJS.Signals | null]
-  throw new RestartFailed(`the successor ended with ${signal ?? `code ${code}`} before it was ready`)
+  throw failure(`the successor ended with ${signal ?? `code ${code}`} before it was ready`, code)
+}
+
+/** Whoever asked for the restart hears by the exit code what the successor's own would be: 78 is a mistake to mend, 75 is not. */
+function failure (why: string, exitCode: number | null): Error {
+  return Object.assign(new RestartFailed(why), { exitCode: exitCodeAfter({ exitCode }) })
 }
 
 function lapse (timeout: number, settled: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    const timer = setTimeout(() => reject(new RestartFailed(`the successor was not ready within ${timeout} ms`)), timeout)
+    const timer = setTimeout(() => reject(failure(`the successor was not ready within ${timeout} ms`, ExitCode.NOT_READY)), timeout)
     settled.addEventListener('abort', () => clearTimeout(timer), { once: true })
   })
 }

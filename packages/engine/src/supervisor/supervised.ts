@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
@@ -6,6 +6,7 @@ import type { Engine } from '../engine.js'
 import { exitCodeOf } from '../exit-codes.js'
 import { takeNote } from './environment-note.js'
 import { FairShare } from './fair-share.js'
+import { keptSecrets } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
 import { LoopWatch } from './loop-watch.js'
 import { Peers } from './peers.js'
@@ -22,17 +23,16 @@ export class Supervised {
   readonly note: WorkerNote
   /** The other workers. */
   readonly peers: Peers
-  readonly secrets: Promise<ReadonlyMap<string, Buffer>>
   readonly #channel: LineChannel<WorkerMessage, SupervisorMessage>
-  #takeSecrets: (secrets: ReadonlyMap<string, Buffer>) => void = () => {}
   #engine: Engine | undefined
   #share: FairShare | undefined
   #isDismissed = false
 
   constructor (note: WorkerNote) {
     this.note = note
-    this.secrets = new Promise(_resolve => { this.#takeSecrets = _resolve })
-    this.#channel = new LineChannel(new Socket({ fd: note.channel }), value => value as SupervisorMessage | undefined, message => this.#receive(message), () => this.#supervisorGone())
+    this.#channel = new LineChannel(new Socket({ fd: note.channel }), value => value as SupervisorMessage | undefined, message => this.#receive(message), () => this.#supervisorGone()).unref()
+    keptSecrets.mayAsk = false
+    keptSecrets.take(note.secrets)
     this.peers = new Peers(message => this.#channel.offer(message))
   }
 
@@ -40,8 +40,8 @@ export class Supervised {
   serves (engine: Engine): void {
     if (this.#engine !== undefined) return
     this.#engine = engine
-    const { urls, keepAliveTimeout, longestDrain } = engine.server
-    this.#channel.send({ type: 'ready', urls, keepAliveTimeout, longestDrain })
+    const { urls, keepAliveTimeout, longestStop, longestDrain } = engine.server
+    this.#channel.send({ type: 'ready', urls, keepAliveTimeout, longestStop, longestDrain })
     const share = new FairShare(engine.server, this.note.sockets, () => this.#beat(engine, 0))
     this.#share = share
     let expected = performance.now()
@@ -88,9 +88,7 @@ export class Supervised {
     const engine = this.#engine
     switch (message.type) {
       case 'secrets':
-        // Until now a program may have waited for them, with nothing else to keep it alive.
-        this.#channel.unref()
-        return this.#takeSecrets(new Map(Object.entries(message.secrets).map(([name, value]) => [name, Buffer.from(value, 'base64')])))
+        return keptSecrets.receive(message.secrets)
       case 'peer':
         return this.peers.receive(message)
       case 'retire':
@@ -154,13 +152,12 @@ function supervisedBy (note: WorkerNote): Supervised | undefined {
 
 /**
  * Reads what only a privileged user may read, e.g. a private key. In a worker the supervisor has read it, if it is among
- * its `secrets`; anywhere else, and what is not among them, it is read from the file.
+ * its `secrets`, and again before each `graceful`; anywhere else, and what is not among them, it is read from the file.
  *
  * @param path relative ones count from the working directory
  * @throws what the system says of a file that cannot be read
- * @example createServerContext({ key: await readSecret('/etc/shop/key.pem'), cert })
+ * @example createServerContext({ key: readSecret('/etc/shop/key.pem'), cert })
  */
-export async function readSecret (path: string): Promise<Buffer> {
-  const handed = (await supervised?.secrets)?.get(resolve(path))
-  return handed === undefined ? await readFile(path) : Buffer.from(handed)
+export function readSecret (path: string): Buffer {
+  return keptSecrets.file(resolve(path)) ?? readFileSync(path)
 }

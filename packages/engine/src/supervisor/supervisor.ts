@@ -6,10 +6,12 @@ import { Unit, type Priorities } from '../bus/unit.js'
 import type { Engine } from '../engine.js'
 import { SupervisorRefused } from '../errors.js'
 import { resolveTarget, type Target } from '../plugins/become-user.js'
-import { giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
+import { assertReadable, giveFile, umask, userOrGroup } from '../plugins/drop-privileges.js'
 import type { SignalMap } from '../plugins/signal-handler.js'
 import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
+import type { Holder } from '../server/server.js'
+import { keptSecrets } from './kept-secrets.js'
 import type { RecycleOptions } from './recycling.js'
 import { readSecrets } from './secrets.js'
 import { WorkerProcess, type WorkerStatus } from './worker-process.js'
@@ -24,8 +26,11 @@ export interface SupervisorOptions {
   execArgv?: readonly string[]
   /** How many; `auto`: one for each processor that this process may use. Default `auto`. */
   workers?: number | 'auto'
-  /** Where the workers listen; they need not know. Default: a free port of 127.0.0.1. */
-  listen?: ListenOptions
+  /**
+   * Where the workers listen; they need not know. An app that takes one of several takes it by the `socketName` that it
+   * has here. Default: a free port of 127.0.0.1.
+   */
+  listen?: ListenOptions | readonly ListenOptions[]
   /** Whom the workers become before any code of the program runs. Default: no change. */
   user?: string | number
   /** Default: the user's own. */
@@ -34,6 +39,8 @@ export interface SupervisorOptions {
   umask?: number
   /** Log files to give to that user. Default: none. */
   logFiles?: readonly string[]
+  /** What that user must be able to read, checked before anything is touched. Default: none. */
+  mustRead?: readonly string[]
   /** Files that only this process may read; the workers get them by `readSecret()`. Default: none. */
   secrets?: readonly string[]
   /** ms within which a worker must serve. Default 60,000. */
@@ -78,6 +85,7 @@ export const SUPERVISOR_RULES = {
   group: userOrGroup,
   umask,
   logFiles: arrayOf(string('a path')),
+  mustRead: arrayOf(string('a path')),
   secrets: arrayOf(string('a path')),
   readyTimeout: integer(1, LONGEST, 'ms'),
   blockedAfter: integer(2_000, LONGEST, 'ms'),
@@ -123,7 +131,8 @@ export class Supervisor {
 
   readonly #engine: Engine
   readonly #options: SupervisorOptions
-  readonly #sockets: BoundSockets
+  readonly #listeners: readonly ListenOptions[]
+  readonly #sockets: readonly BoundSockets[]
   #workers: Workers
   readonly #unit: Unit<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>
   #target: Target | undefined
@@ -136,21 +145,25 @@ export class Supervisor {
     this.#engine = engine
     // The working directory may change before they are used.
     const absolute = (paths: readonly string[] = []): string[] => paths.map(path => resolve(path))
-    this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), secrets: absolute(options.secrets) }
-    this.#sockets = engine.server.hold(listen, () => this.#workers.status.reduce((sum, { connections }) => sum + connections, 0))
+    this.#options = { ...options, program: resolve(options.program), logFiles: absolute(options.logFiles), mustRead: absolute(options.mustRead), secrets: absolute(options.secrets) }
+    const ofUser = (['group', 'logFiles', 'mustRead'] as const).find(name => options[name] !== undefined)
+    if (options.user === undefined && ofUser !== undefined) throw new SupervisorRefused(`supervisor: the option "${ofUser}" says how workers become a "user", and there is none`)
+    this.#listeners = [listen].flat()
+    if (this.#listeners.length === 0) throw new SupervisorRefused('supervisor: the option "listen" is an empty array; name one address at least')
+    this.#sockets = engine.server.hold(this.#listeners, this.#holder())
     this.#workers = this.#makeWorkers()
     this.#unit = new Unit(engine, 'Supervisor', {
       preflight: { channel: 'start', priority: 5, run: () => this.#preflight() },
       files: { channel: 'start', priority: 76, run: () => this.#giveFiles() },
       workers: { channel: 'start', priority: 80, run: () => this.#start() },
-      graceful: { channel: 'graceful', priority: 40, run: () => this.#workers.graceful() },
+      graceful: { channel: 'graceful', priority: 40, run: () => this.#graceful() },
       stop: { channel: 'stop', priority: 21, run: () => this.#stopping },
     })
   }
 
   subscribe (priorities?: Priorities<'preflight' | 'files' | 'workers' | 'graceful' | 'stop'>): this {
     if (this.#unit.isSubscribed) return this
-    if (process.platform === 'win32') throw new SupervisorRefused('it hands sockets to its workers by their descriptors, which Windows does not have; run one process, or several behind a proxy')
+    if (process.platform === 'win32') throw new SupervisorRefused('a supervisor hands sockets to its workers by their descriptors, which Windows does not have; run one process, or several behind a proxy')
     this.#unit.subscribe(priorities)
     this.#engine.supervisor = this
     this.#engine.server.onDrain(deadline => this.#stop(deadline))
@@ -183,7 +196,7 @@ export class Supervisor {
   }
 
   #preflight (): void {
-    const { program, user, group } = this.#options
+    const { program, user, group, mustRead = [] } = this.#options
     try {
       accessSync(program, constants.R_OK)
     } catch (cause) {
@@ -191,11 +204,24 @@ export class Supervisor {
     }
     this.#target = user === undefined ? undefined : resolveTarget(user, group)
     if (this.#target?.identity !== undefined) assertNothingRunsBefore(this.#options.execArgv ?? [], process.env.NODE_OPTIONS ?? '')
+    if (this.#target !== undefined) assertReadable(mustRead, this.#target)
     this.#readSecrets()
   }
 
   #readSecrets (): void {
     this.#secrets = readSecrets(this.#options.secrets ?? [], this.#target?.identity !== undefined)
+  }
+
+  /** What cannot be read again keeps no worker from reading the rest. */
+  async #graceful (): Promise<void> {
+    let failure: unknown
+    try {
+      this.#readSecrets()
+    } catch (error) {
+      failure = error
+    }
+    await this.#workers.graceful(keptSecrets.bundle(this.#secrets))
+    if (failure !== undefined) throw failure
   }
 
   #giveFiles (): void {
@@ -209,7 +235,6 @@ export class Supervisor {
     const { workers = 'auto' } = this.#options
     this.#workers = this.#makeWorkers()
     await this.#workers.start(workers === 'auto' ? availableParallelism() : workers)
-    this.#engine.server.advertisedKeepAlive = Math.max(0, ...this.#workers.present.map(({ keepAliveTimeout }) => keepAliveTimeout))
     for (const url of this.#workers.present[0]?.urls ?? []) {
       this.#engine.log(`${this.#workers.target} workers serve on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
     }
@@ -219,6 +244,17 @@ export class Supervisor {
     this.#stopping = this.#workers.stop(deadline, this.#engine.server.isHandedOver)
     // Told by the listener of `stop` 21, which waits longer than the drain does.
     await this.#stopping.catch(() => {})
+  }
+
+  #holder (): Holder {
+    const longest = (what: 'keepAliveTimeout' | 'longestStop' | 'longestDrain'): number => Math.max(0, ...this.#workers.all.map(worker => worker[what]))
+    const connections = (): number => this.#workers.all.reduce((sum, { stats }) => sum + stats.connections, 0)
+    return {
+      get connections () { return connections() },
+      get keepAliveTimeout () { return longest('keepAliveTimeout') },
+      get longestStop () { return longest('longestStop') },
+      get longestDrain () { return longest('longestDrain') },
+    }
   }
 
   #makeWorkers (): Workers {
@@ -234,9 +270,11 @@ export class Supervisor {
       program,
       args,
       execArgv,
-      sockets: this.#sockets.handed.map(socket => ({ ...socket, activation: socket.activation ?? '' })),
-      handles: balance ? this.#sockets.listeners.map(({ sendable }) => sendable) : [],
-      secrets: this.#secrets,
+      sockets: this.#sockets.flatMap(({ handed }, index) => handed.map(socket => ({
+        ...socket, activation: socket.activation ?? this.#listeners[index]?.socketName ?? '',
+      }))),
+      handles: balance ? this.#sockets.flatMap(({ listeners }) => listeners.map(({ sendable }) => sendable)) : [],
+      secrets: keptSecrets.bundle(this.#secrets),
       target: this.#target,
       umask,
       timeout: readyTimeout,

@@ -1,11 +1,14 @@
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import type { Target } from '../plugins/become-user.js'
 import type { EnvironmentNote } from './environment-note.js'
+import type { SecretsBundle } from './kept-secrets.js'
 
 /** What a supervisor tells a worker through the environment. */
 export interface WorkerNote extends EnvironmentNote {
   /** The descriptor of the worker's end of the channel. */
   readonly channel: number
+  /** The descriptor that its secrets are read from. */
+  readonly secrets: number
   /** Which of the workers it is, from 1; the one that takes its place has the same. */
   readonly slot: number
   readonly sockets: readonly HandedSocket[]
@@ -32,7 +35,7 @@ export interface WorkerStats {
 }
 
 export type WorkerMessage =
-  | { readonly type: 'ready', readonly urls: readonly string[], readonly keepAliveTimeout: number, readonly longestDrain: number }
+  | { readonly type: 'ready', readonly urls: readonly string[], readonly keepAliveTimeout: number, readonly longestStop: number, readonly longestDrain: number }
   | { readonly type: 'failed', readonly message: string, readonly exitCode: number }
   | { readonly type: 'beat', readonly stats: WorkerStats }
   /** It drains and exits without having been told to, e.g. because somebody has sent it a signal. */
@@ -41,8 +44,8 @@ export type WorkerMessage =
   | PeerMessage
 
 export type SupervisorMessage =
-  /** The first one. The values are base64. */
-  | { readonly type: 'secrets', readonly secrets: Readonly<Record<string, string>> }
+  /** Before `graceful`: they may have changed. */
+  | { readonly type: 'secrets', readonly secrets: SecretsBundle }
   /** Another worker serves in its place: drain for as long as clients were promised, and exit. */
   | { readonly type: 'retire' }
   /** Drain and exit. */

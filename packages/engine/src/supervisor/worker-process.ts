@@ -9,6 +9,7 @@ import type { Target } from '../plugins/become-user.js'
 import type { ListeningHandle } from '../server/accept-pause.js'
 import type { HandedSocket } from '../server/inherited-sockets.js'
 import { withNote } from './environment-note.js'
+import { handSecrets, type SecretsBundle } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
 import { readWorkerMessage } from './read-worker-message.js'
 import { serveFully, startGently } from './start-priority.js'
@@ -25,7 +26,7 @@ export interface WorkerStart {
   readonly sockets: readonly HandedSocket[]
   /** The same sockets, to be sent to a worker that has paused; none where load is not balanced. */
   readonly handles: readonly ListeningHandle[]
-  readonly secrets: Readonly<Record<string, string>>
+  readonly secrets: SecretsBundle
   readonly target: Target | undefined
   readonly umask: number | undefined
   /** ms within which it must serve. */
@@ -86,12 +87,14 @@ export class WorkerProcess {
   servesSince = 0
   urls: readonly string[] = []
   keepAliveTimeout = 0
+  /** ms that its drain may take: on a stop, and when others serve already. */
+  longestStop = 0
+  longestDrain = 0
   readonly #child: ChildProcess
   readonly #channel: LineChannel<SupervisorMessage, WorkerMessage>
   readonly #handles: readonly ListeningHandle[]
   #most = Number.MAX_SAFE_INTEGER
   #state: WorkerState = 'starting'
-  #longestDrain = 0
   #answer: { resolve: () => void, reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
   #gracefulAnswer: ((failure: string | undefined) => void) | undefined
 
@@ -104,7 +107,6 @@ export class WorkerProcess {
     this.#keepQuiet()
     if (start.isGentle && child.pid !== undefined) startGently(child.pid)
     this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, readWorkerMessage, message => this.#receive(message), () => this.#left()).unref()
-    this.#channel.send({ type: 'secrets', secrets: start.secrets })
     this.ended = endOf(child).finally(() => {
       this.#state = 'ended'
       this.#gracefulAnswer?.('it has ended')
@@ -131,7 +133,7 @@ export class WorkerProcess {
   retire (): void {
     if (this.#state === 'ready') {
       this.#channel.send({ type: 'retire' })
-      this.#killAfter(this.#longestDrain + RETIREMENT_GRACE)
+      this.#killAfter(this.longestDrain + RETIREMENT_GRACE)
     } else if (this.#state === 'starting') {
       this.terminate()
       this.#killAfter(STARTING_GRACE)
@@ -139,9 +141,13 @@ export class WorkerProcess {
     if (this.#state !== 'ended') this.#state = 'retiring'
   }
 
-  /** @returns why it failed, if it did */
-  graceful (): Promise<string | undefined> {
+  /**
+   * @param secrets as they are now
+   * @returns why it failed, if it did
+   */
+  graceful (secrets: SecretsBundle): Promise<string | undefined> {
     if (this.#state !== 'ready') return Promise.resolve(undefined)
+    this.#channel.send({ type: 'secrets', secrets })
     this.#channel.send({ type: 'graceful' })
     return new Promise(resolve => {
       const timer = setTimeout(() => resolve(`no answer within ${GRACEFUL_TIMEOUT} ms`), GRACEFUL_TIMEOUT)
@@ -180,6 +186,7 @@ export class WorkerProcess {
     await this.ended
   }
 
+  /** One that starts is told, too: it may wait for what the others know before it serves. */
   tell (message: PeerMessage): void {
     if (this.#state !== 'ended') this.#channel.offer(message)
   }
@@ -234,7 +241,8 @@ export class WorkerProcess {
       case 'ready':
         this.urls = message.urls
         this.keepAliveTimeout = message.keepAliveTimeout
-        this.#longestDrain = message.longestDrain
+        this.longestStop = message.longestStop
+        this.longestDrain = message.longestDrain
         return this.#answer.resolve()
       case 'failed':
         return this.#answer.reject(this.#failure(message.message, message.exitCode))
@@ -246,7 +254,7 @@ export class WorkerProcess {
       case 'leaving':
         if (this.#state !== 'ready') return
         this.#state = 'retiring'
-        this.#killAfter(this.#longestDrain + RETIREMENT_GRACE)
+        this.#killAfter(Math.max(this.longestStop, this.longestDrain) + RETIREMENT_GRACE)
         return this.onLeaving()
       case 'graceful':
         this.#gracefulAnswer?.(message.failure)
@@ -271,13 +279,15 @@ export class WorkerProcess {
   }
 }
 
-function spawnWorker (slot: number, { program, args, execArgv, sockets, handles, target, umask, toldAfter }: WorkerStart): { child: ChildProcess, channel: Duplex } {
+function spawnWorker (slot: number, { program, args, execArgv, sockets, handles, secrets, target, umask, toldAfter }: WorkerStart): { child: ChildProcess, channel: Duplex } {
   const stdio: Array<number | 'ignore' | 'inherit' | 'pipe'> = ['ignore', 'inherit', 'inherit']
   const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
   const channel = pass('pipe')
+  const secretsPipe = pass('pipe')
   const note: WorkerNote = {
     parent: process.pid,
     channel,
+    secrets: secretsPipe,
     slot,
     sockets: sockets.map(socket => ({ ...socket, fd: pass(socket.fd) })),
     toldAfter,
@@ -289,6 +299,7 @@ function spawnWorker (slot: number, { program, args, execArgv, sockets, handles,
     env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
     stdio: handles.length === 0 ? stdio : [...stdio, 'ipc'],
   })
+  handSecrets(child, secretsPipe, secrets)
   // Of one that the system did not start, e.g. for want of descriptors, Node leaves the streams out.
   return { child, channel: child.pid === undefined ? new PassThrough() : child.stdio[channel] as Socket }
 }

@@ -1,6 +1,8 @@
 import type { LogLevel } from '../bus/channels.js'
 import { ReloadFailed } from '../errors.js'
+import { exitCodeAfter } from '../exit-codes.js'
 import { balance } from './balance.js'
+import type { SecretsBundle } from './kept-secrets.js'
 import { Recycling, type RecycleOptions } from './recycling.js'
 import { RespawnBackoff } from './respawn-backoff.js'
 import { stopWorkers } from './stop-workers.js'
@@ -75,8 +77,13 @@ export class Workers {
     return [...this.#present]
   }
 
+  /** Those that still drain, too. */
+  get all (): readonly WorkerProcess[] {
+    return [...this.#present, ...this.#retired]
+  }
+
   get status (): WorkerStatus[] {
-    return [...this.#present, ...this.#retired].map(({ status }) => status)
+    return this.all.map(({ status }) => status)
   }
 
   /** All of them at once; if one fails, the others are ended and its failure is that of the start. */
@@ -112,7 +119,7 @@ export class Workers {
           await this.#replace(worker)
         } catch (error) {
           if (index === 0) this.#generation--
-          throw new ReloadFailed(this.#standing(index, old.length), (error as Error).message, { cause: error })
+          throw Object.assign(new ReloadFailed(this.#standing(index, old.length), (error as Error).message, { cause: error }), { exitCode: exitCodeAfter(error) })
         }
       }
       this.#backoff.reset()
@@ -129,9 +136,13 @@ export class Workers {
     return this.#inTurn(() => this.#scale(Math.max(1, this.#target + difference)))
   }
 
-  /** Each of them reads again what it can. */
-  async graceful (): Promise<void> {
-    const failures = await Promise.all([...this.#present].map(async worker => ({ worker, failure: await worker.graceful() })))
+  /**
+   * Each of them reads again what it can.
+   *
+   * @param secrets as they are now
+   */
+  async graceful (secrets: SecretsBundle): Promise<void> {
+    const failures = await Promise.all([...this.#present].map(async worker => ({ worker, failure: await worker.graceful(secrets) })))
     const failed = failures.filter(({ failure }) => failure !== undefined)
     if (failed.length > 0) throw new Error(failed.map(({ worker: { slot, pid }, failure }) => `worker ${slot} (${pid}): ${failure}`).join('; '))
   }
@@ -150,7 +161,7 @@ export class Workers {
   async stop (deadline: AbortSignal, isHandedOver: boolean): Promise<void> {
     this.#stop.abort()
     clearInterval(this.#watch)
-    await stopWorkers([...this.#present, ...this.#retired], deadline, isHandedOver)
+    await stopWorkers(this.all, deadline, isHandedOver)
   }
 
   async #scale (count: number): Promise<void> {

@@ -1,31 +1,28 @@
 import { ExitCode } from '@fastkeep/engine'
+import { checkCertificates } from '../certificate-check.js'
 import { CHECKS } from '../checks.js'
 import { flagValue, type Command } from '../command.js'
 import { JSON_FLAG, START_OPTIONS } from '../command-options.js'
 import { readConfiguration, type Configuration } from '../configuration.js'
-
-interface Finding {
-  readonly check: string
-  readonly isGood: boolean
-  readonly message: string
-  readonly exitCode: number
-}
+import type { Finding } from '../finding.js'
+import { CERTIFICATE_OPTIONS } from '../tls-options.js'
 
 const GREEN = 32
+const YELLOW = 33
 const RED = 31
 
 export const check: Command = {
   name: 'check',
-  summary: 'say whether a start would succeed: configuration, user, PID file, address, app; starts nothing',
-  details: 'One line for each finding. The exit code is 0, or that of the first one that stands against a start: 71, 73, 77, 78.',
+  summary: 'say whether a start would succeed: configuration, user, secrets, PID file, address, certificates, app; starts nothing',
+  details: 'One line for each finding: ok, warning, not ok. With --cert or --pfx that certificate is checked too, as are those that the app\nloads with its module. The exit code is 0, or that of the first one that stands against a start: 71, 73, 77, 78.',
   operands: [{ name: 'app', isOptional: true, completes: 'files' }],
-  flags: { ...JSON_FLAG, ...START_OPTIONS },
+  flags: { ...JSON_FLAG, ...CERTIFICATE_OPTIONS, ...START_OPTIONS },
   run: async ({ flags, operands: [app], terminal }) => {
-    const findings = await findAll(flags.filter(({ path }) => path !== 'json'), app)
+    const findings = [...await findAll(flags.filter(({ path }) => Object.hasOwn(START_OPTIONS, path)), app), ...await checkCertificates(flags)]
     if (flagValue(flags, 'json') === true) terminal.print(JSON.stringify(findings))
-    for (const { check, isGood, message } of flagValue(flags, 'json') === true ? [] : findings) {
-      const mark = isGood ? 'ok' : 'not ok'
-      const painted = terminal.hasColours ? `\u001b[${isGood ? GREEN : RED}m${mark}\u001b[0m` : mark
+    for (const { check, isGood, isWarning, message } of flagValue(flags, 'json') === true ? [] : findings) {
+      const [mark, colour] = !isGood ? ['not ok', RED] : isWarning === true ? ['warning', YELLOW] : ['ok', GREEN]
+      const painted = terminal.hasColours ? `\u001b[${colour}m${mark}\u001b[0m` : mark
       terminal.print(`${painted}${' '.repeat(8 - mark.length)}${check}: ${message}`)
     }
     return findings.find(({ isGood }) => !isGood)?.exitCode ?? ExitCode.OK
@@ -43,8 +40,9 @@ async function findAll (flags: Parameters<typeof readConfiguration>[0], app: str
   }
   for (const { name, run } of CHECKS) {
     try {
-      const message = await run(configuration.options, app)
-      if (message !== undefined) findings.push({ check: name, isGood: true, message, exitCode: ExitCode.OK })
+      const found = await run(configuration.options, app)
+      if (typeof found === 'string') findings.push({ check: name, isGood: true, message: found, exitCode: ExitCode.OK })
+      else findings.push(...found ?? [])
     } catch (error) {
       findings.push(failed(name, error))
     }

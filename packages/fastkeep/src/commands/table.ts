@@ -1,6 +1,8 @@
 import type { Command } from '../command.js'
+import { cert } from './cert.js'
 import { check } from './check.js'
 import { completion } from './completion.js'
+import { grade } from './grade.js'
 import { graceful } from './graceful.js'
 import { reload, restart } from './replace.js'
 import { scale } from './scale.js'
@@ -11,5 +13,5 @@ import { unit } from './unit.js'
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
-  start, stop, restart, reload, graceful, status, scale, check, unit, completion(() => COMMANDS),
+  start, stop, reload, restart, graceful, status, scale, check, unit, cert, grade, completion(() => COMMANDS),
 ]

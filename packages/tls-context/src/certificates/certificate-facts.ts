@@ -1,4 +1,5 @@
-import type { KeyObject, X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { SocketAddress } from 'node:net'
 import { DerError, itemOf, itemsOf, readDer, readObjectIdentifier, readTime, type DerValue } from './der-read.js'
 import { readDistinguishedName, type NameAttribute } from './distinguished-name.js'
@@ -26,6 +27,8 @@ export interface CertificateFacts {
   readonly crlUrls: readonly string[]
   /** The TLS feature extension asks for a stapled OCSP response (RFC 7633). */
   readonly mustStaple: boolean
+  /** SHA-256 of the SubjectPublicKeyInfo in base64 (RFC 7469 section 2.4). */
+  readonly spki: string
 }
 
 /** The subjectAltName, each kind in its order. */
@@ -68,25 +71,35 @@ const statusRequest = 5
 
 const known = new WeakMap<X509Certificate, CertificateFacts>()
 
-/** Throws `DerError` for a certificate whose extensions are damaged. */
+/** Throws `DerError` for a certificate that OpenSSL has let pass although one of the extensions that count here is damaged. */
 export function factsOf (certificate: X509Certificate): CertificateFacts {
   const facts = known.get(certificate) ?? readFacts(certificate)
   known.set(certificate, facts)
   return facts
 }
 
+export function isReadable (certificate: X509Certificate): boolean {
+  try {
+    factsOf(certificate)
+    return true
+  } catch (error) {
+    if (error instanceof DerError) return false
+    throw error
+  }
+}
+
 function readFacts (certificate: X509Certificate): CertificateFacts {
   const whole = readDer(certificate.raw)
   const fields = itemsOf(itemOf(whole, 0))
   const hasVersion = fields[0]?.tag === 0xa0
-  const [, , issuer, validity, subject] = hasVersion ? fields.slice(1) : fields
-  if (issuer === undefined || validity === undefined || subject === undefined) throw new DerError('a certificate lacks fields')
-  const extensions = extensionsOf(fields.find(({ tag }) => tag === 0xa3))
-  const names = alternativeNames(extensions.get('2.5.29.17'))
-  const basicConstraints = extensions.get('2.5.29.19')
-  const extendedKeyUsage = extensions.get('2.5.29.37')
-  const features = extensions.get('1.3.6.1.5.5.7.1.24')
-  const access = accessDescriptions(extensions.get('1.3.6.1.5.5.7.1.1'))
+  const [, , issuer, validity, subject, publicKeyInfo] = hasVersion ? fields.slice(1) : fields
+  if (issuer === undefined || validity === undefined || subject === undefined || publicKeyInfo === undefined) throw new DerError('a certificate lacks fields')
+  const extension = extensionsOf(fields.find(({ tag }) => tag === 0xa3))
+  const names = alternativeNames(extension('2.5.29.17'))
+  const basicConstraints = extension('2.5.29.19')
+  const extendedKeyUsage = extension('2.5.29.37')
+  const features = extension('1.3.6.1.5.5.7.1.24')
+  const access = accessDescriptions(extension('1.3.6.1.5.5.7.1.1'))
   const algorithm = readObjectIdentifier(itemOf(itemOf(whole, 1), 0))
   return {
     subject: readDistinguishedName(subject),
@@ -96,36 +109,46 @@ function readFacts (certificate: X509Certificate): CertificateFacts {
     validTo: readTime(itemOf(validity, 1)),
     signatureAlgorithm: signatureAlgorithms[algorithm] ?? algorithm,
     names,
-    isAuthority: basicConstraints !== undefined && itemsOf(basicConstraints)[0]?.tag === 0x01,
-    isSelfSigned: subject.raw.equals(issuer.raw) && isSignedWith(certificate, certificate.publicKey),
-    keyUsage: keyUsageOf(extensions.get('2.5.29.15')),
+    isAuthority: basicConstraints !== undefined && isTrue(itemsOf(basicConstraints)[0]),
+    isSelfSigned: subject.raw.equals(issuer.raw) && isSignedBy(certificate, certificate),
+    keyUsage: keyUsageOf(extension('2.5.29.15')),
     extendedKeyUsage: extendedKeyUsage && itemsOf(extendedKeyUsage).map(readObjectIdentifier),
     ocspResponders: access.filter(({ method }) => method === ocsp).map(({ url }) => url),
     issuerUrls: access.filter(({ method }) => method === caIssuers).map(({ url }) => url),
-    crlUrls: distributionPoints(extensions.get('2.5.29.31')),
+    crlUrls: distributionPoints(extension('2.5.29.31')),
     mustStaple: features !== undefined && itemsOf(features).some(({ content }) => content.at(-1) === statusRequest),
+    spki: createHash('sha256').update(publicKeyInfo.raw).digest('base64'),
   }
 }
 
-/** `verify` throws where the key is of another kind than the signature. */
-export function isSignedWith (certificate: X509Certificate, key: KeyObject): boolean {
+/** Node throws where the key is of another kind than the signature, or of one that it does not know. */
+export function isSignedBy (certificate: X509Certificate, issuer: X509Certificate): boolean {
   try {
-    return certificate.verify(key)
+    return certificate.verify(issuer.publicKey)
   } catch {
     return false
   }
 }
 
-/** The value of each extension by its identifier. */
-export function extensionsOf (wrapped: DerValue | undefined): ReadonlyMap<string, DerValue> {
-  if (wrapped === undefined) return new Map()
-  return new Map(itemsOf(itemOf(wrapped, 0)).map(extension => {
-    const items = itemsOf(extension)
-    const [identifier] = items
-    const value = items.at(-1)
-    if (identifier === undefined || value === undefined) throw new DerError('an extension lacks its value')
-    return [readObjectIdentifier(identifier), readDer(value.content)] as const
-  }))
+/** Gives the value of an extension by its identifier. What nobody asks for is not looked into: it may be of any form. */
+function extensionsOf (wrapped: DerValue | undefined): (identifier: string) => DerValue | undefined {
+  const values = new Map(wrapped === undefined
+    ? []
+    : itemsOf(itemOf(wrapped, 0)).map(extension => {
+      const items = itemsOf(extension)
+      const [identifier] = items
+      const value = items.at(-1)
+      if (identifier === undefined || value === undefined) throw new DerError('an extension lacks its value')
+      return [readObjectIdentifier(identifier), value.content] as const
+    }))
+  return identifier => {
+    const value = values.get(identifier)
+    return value && readDer(value)
+  }
+}
+
+function isTrue (value: DerValue | undefined): boolean {
+  return value?.tag === 0x01 && value.content[0] !== 0
 }
 
 function alternativeNames (extension: DerValue | undefined): AlternativeNames {

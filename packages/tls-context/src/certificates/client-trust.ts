@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { derOf, notPem, pemBlocks, pemOf, readSource, type PemSource } from './pem.js'
 import { itemsOf, readDer, readTime, type DerValue } from './der-read.js'
 import { tlsContextError } from '../errors.js'
-import { factsOf, isSignedWith } from './certificate-facts.js'
+import { factsOf } from './certificate-facts.js'
 import { textOfName, readDistinguishedName } from './distinguished-name.js'
 import { finding, type Finding } from './finding.js'
 import { subjectOf } from './validate.js'
@@ -44,7 +44,7 @@ export function loadClientTrust ({ ca, crl }: ClientTrustSource): ClientTrust {
     if (blocks.length === 0 && label === 'X509 CRL') throw notPem(option, name, label, text)
     return blocks
   })
-  const authorities = blocksOf(ca, 'client.ca', 'CERTIFICATE').map(block => parsed('client.ca', () => new X509Certificate(derOf(block))))
+  const authorities = blocksOf(ca, 'client.ca', 'CERTIFICATE').map(block => parsed('client.ca', () => readableCertificate(derOf(block))))
   const lists = crl === undefined ? [] : blocksOf(crl, 'client.crl', 'X509 CRL').map(derOf)
   const revocationLists = lists.map(der => parsed('client.crl', () => readRevocationList(der)))
   const digest = createHash('sha256')
@@ -70,6 +70,12 @@ function parsed<Result> (option: string, parse: () => Result): Result {
   } catch {
     throw tlsContextError('CERTIFICATE_INVALID', `option "${option}": one of its PEM blocks is damaged. Copy it anew from where it was issued`)
   }
+}
+
+function readableCertificate (der: Buffer): X509Certificate {
+  const certificate = new X509Certificate(der)
+  factsOf(certificate)
+  return certificate
 }
 
 function readRevocationList (der: Buffer): RevocationList {
@@ -119,9 +125,4 @@ function rawSubject (certificate: X509Certificate): Buffer {
   const fields = tbs === undefined ? [] : itemsOf(tbs)
   const subject = fields[fields[0]?.tag === 0xa0 ? 5 : 4]
   return subject?.raw ?? Buffer.alloc(0)
-}
-
-/** Whether one of the authorities signed the certificate. */
-export function isSignedByOneOf (certificate: X509Certificate, authorities: readonly X509Certificate[]): boolean {
-  return authorities.some(authority => certificate.checkIssued(authority) && isSignedWith(certificate, authority.publicKey))
 }

@@ -89,6 +89,7 @@ const characterSets: Readonly<Record<number, BufferEncoding>> = {
 /** A character string of any of the types that names are written in. */
 export function readText ({ tag, content }: DerValue): string {
   // BMPString is big-endian, Node knows the other order alone.
+  if (tag === 0x1e && content.length % 2 !== 0) throw new DerError('half a character')
   if (tag === 0x1e) return Buffer.from(content).swap16().toString('utf16le')
   return content.toString(characterSets[tag] ?? 'latin1')
 }

@@ -36,7 +36,11 @@ export function readDistinguishedName (name: DerValue): NameAttribute[] {
   })
 }
 
-/** @example textOfName(name) // 'C=NL, O=Example, CN=alice' */
+/**
+ * One text for one name: a separator within a value is escaped, or somebody could write another's name with it.
+ *
+ * @example textOfName(name) // 'C=NL, O=Example\\, Inc., CN=alice'
+ */
 export function textOfName (name: readonly NameAttribute[]): string {
-  return name.map(({ type, value }) => `${type}=${value}`).join(', ')
+  return name.map(({ type, value }) => `${type}=${value.replaceAll(/[\\,]/g, '\\$&')}`).join(', ')
 }

@@ -1,8 +1,10 @@
-import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { createPrivateKey, hash, X509Certificate, type KeyObject } from 'node:crypto'
 import { type Rule } from '@fastkeep/options'
 import { systemCode, tlsContextError } from '../errors.js'
+import { factsOf } from './certificate-facts.js'
+import { DerError } from './der-read.js'
 import { keyEncryptionOf, type KeyEncryption } from './key-encryption.js'
-import { passphraseRule, resolvePassphrase, type Passphrase } from './passphrase.js'
+import { passphraseFile, passphraseRule, resolvePassphrase, type Passphrase } from './passphrase.js'
 import { derOf, notPem, pemBlocks, pemOf, pemSource, readSource, type PemSource, type ReadSource } from './pem.js'
 import { readPkcs12 } from './pkcs12.js'
 
@@ -38,8 +40,9 @@ export interface Identity {
   readonly privateKey: KeyObject
   /** Absolute; the files that it was read from. */
   readonly paths: readonly string[]
-  /** `undefined`: the key is no file, or not encrypted. */
+  /** `undefined`: the key is no file, or another process has read it. */
   readonly keyFile: { readonly path: string, readonly mode: number } | undefined
+  /** `undefined`: it is not encrypted. */
   readonly keyEncryption: KeyEncryption | undefined
 }
 
@@ -62,9 +65,8 @@ export function readIdentity (source: CertificateSource, prefix = ''): ReadIdent
   const certSource = readSource((pfx ?? cert) as PemSource, `${prefix}${pfx === undefined ? 'cert' : 'pfx'}`)
   const chainSource = chain === undefined ? undefined : readSource(chain, `${prefix}chain`)
   const keySource = key === undefined ? certSource : readSource(key, `${prefix}key`)
-  const digest = createHash('sha256')
-  for (const part of [certSource, chainSource, keySource]) digest.update(`${part?.bytes.length ?? -1} ${part?.mode ?? ''}\n`).update(part?.bytes ?? '')
-  return { source, prefix, cert: certSource, chain: chainSource, key: keySource, digest: digest.digest('base64') }
+  const parts = [certSource, chainSource, keySource].flatMap(part => [Buffer.from(`${part?.bytes.length ?? -1} ${part?.mode ?? ''}\n`), part?.bytes ?? Buffer.alloc(0)])
+  return { source, prefix, cert: certSource, chain: chainSource, key: keySource, digest: hash('sha256', Buffer.concat(parts), 'base64') }
 }
 
 export function parseIdentity ({ source, prefix, cert, chain, key }: ReadIdentity): Identity {
@@ -75,8 +77,8 @@ export function parseIdentity ({ source, prefix, cert, chain, key }: ReadIdentit
   return {
     ...loaded,
     ...chained([...leaves, ...rest]),
-    keyFile: key.path === undefined ? undefined : { path: key.path, mode: key.mode ?? 0 },
-    paths: [...new Set([cert.path, chain?.path, key.path].filter(path => path !== undefined))],
+    keyFile: keyFileOf(key),
+    paths: existing(cert.path, chain?.path, key.path, passphraseFile(source.passphrase)),
   }
 }
 
@@ -93,9 +95,11 @@ export function parsedCertificates (bytes: Uint8Array, option: string, name: str
   if (blocks.length === 0) throw notPem(option, name, 'CERTIFICATE', text)
   return blocks.map((block, index) => {
     try {
-      return new X509Certificate(block.label === 'CERTIFICATE' ? derOf(block) : block.pem)
+      const certificate = new X509Certificate(block.label === 'CERTIFICATE' ? derOf(block) : block.pem)
+      factsOf(certificate)
+      return certificate
     } catch (error) {
-      throw tlsContextError('CERTIFICATE_INVALID', `option "${option}": certificate ${index + 1} of ${blocks.length} in ${name} is damaged (${systemCode(error)}). Copy it anew from where it was issued`)
+      throw tlsContextError('CERTIFICATE_INVALID', `option "${option}": certificate ${index + 1} of ${blocks.length} in ${name} is damaged (${error instanceof DerError ? error.message : systemCode(error)}). Copy it anew from where it was issued`)
     }
   })
 }
@@ -105,7 +109,12 @@ function loadPrivateKey (text: string, option: string, name: string, given: Pass
   if (block === undefined) throw notPem(option, name, 'PRIVATE KEY', text)
 
   // OpenSSL reports a missing passphrase and a wrong one alike.
-  const keyEncryption = keyEncryptionOf(block)
+  let keyEncryption: KeyEncryption | undefined
+  try {
+    keyEncryption = keyEncryptionOf(block)
+  } catch {
+    throw tlsContextError('KEY_INVALID', `option "${option}": the ${block.label} in ${name} is damaged. Copy it anew from where it was made`)
+  }
   if (keyEncryption !== undefined && given === undefined) {
     throw tlsContextError('PASSPHRASE_MISSING', `option "${option}": the key in ${name} is encrypted. Give its passphrase as option "passphrase"`)
   }
@@ -124,7 +133,8 @@ function loadPrivateKey (text: string, option: string, name: string, given: Pass
   }
 }
 
-function fromPkcs12 ({ bytes, name, path, mode }: ReadSource, given: Passphrase | undefined, prefix: string): Identity {
+function fromPkcs12 (source: ReadSource, given: Passphrase | undefined, prefix: string): Identity {
+  const { bytes, name, path } = source
   const option = `${prefix}pfx`
   const passphrase = given === undefined ? undefined : resolvePassphrase(given, `${prefix}passphrase`, name)
   const { certificates, privateKey } = readPkcs12(bytes, passphrase, option, name)
@@ -137,9 +147,17 @@ function fromPkcs12 ({ bytes, name, path, mode }: ReadSource, given: Passphrase 
     passphrase: undefined,
     privateKey,
     keyEncryption: undefined,
-    keyFile: path === undefined ? undefined : { path, mode: mode ?? 0 },
-    paths: path === undefined ? [] : [path],
+    keyFile: keyFileOf(source),
+    paths: existing(path, passphraseFile(given)),
   }
+}
+
+function keyFileOf ({ path, mode }: ReadSource): Identity['keyFile'] {
+  return path === undefined || mode === undefined ? undefined : { path, mode }
+}
+
+function existing (...paths: ReadonlyArray<string | undefined>): string[] {
+  return [...new Set(paths.filter(path => path !== undefined))]
 }
 
 function inOrder (leaf: X509Certificate, others: readonly X509Certificate[]): X509Certificate[] {

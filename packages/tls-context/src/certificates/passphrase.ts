@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Rule } from '@fastkeep/options'
+import { askOnTerminal } from '@fastkeep/terminal'
 import { systemCode, tlsContextError } from '../errors.js'
-import { keepForChildren, keptByParent } from './kept-passphrases.js'
+import { keptSecrets } from './kept-secrets.js'
 import { readRegularFile } from './regular-file.js'
-import { askOnTerminal } from './terminal.js'
 
 /**
  * A passphrase, or where to get it: the first line of a file, of an open descriptor that is read once to its end, or of
@@ -31,6 +31,11 @@ function isReference (value: unknown): boolean {
   return kind !== undefined && Object.hasOwn(references, kind) && references[kind]?.(content) === true
 }
 
+/** The file that a passphrase is read from, absolute. */
+export function passphraseFile (passphrase: Passphrase | undefined): string | undefined {
+  return typeof passphrase === 'object' && 'file' in passphrase ? resolve(passphrase.file) : undefined
+}
+
 /** What was asked or read from a descriptor cannot be had a second time, at a reload. */
 const remembered = new Map<string, string>()
 
@@ -48,7 +53,7 @@ export function resolvePassphrase (passphrase: Passphrase, option: string, what:
 
 function fromFile (path: string, option: string): string {
   try {
-    return readRegularFile(path).text
+    return keptSecrets()?.file(path)?.toString() ?? readRegularFile(path).text
   } catch (error) {
     throw tlsContextError('PASSPHRASE_MISSING', `option "${option}.file": cannot read ${path} (${systemCode(error)}). Give the path of a file whose first line is the passphrase`)
   }
@@ -69,10 +74,10 @@ function firstLine (text: string, option: string): string {
 }
 
 function asked (what: string, option: string): string {
-  const answer = keptByParent(what) ?? askOnTerminal(`Passphrase of ${what}: `)
+  const secrets = keptSecrets()
+  const answer = secrets === undefined ? askOnTerminal(`Passphrase of ${what}: `) : secrets.askPassphrase(what)
   if (answer === undefined || answer === '') {
-    throw tlsContextError('PASSPHRASE_MISSING', `option "${option}": there is no terminal to ask for the passphrase of ${what} on, or none was typed. Start this process from a terminal, or give { file }`)
+    throw tlsContextError('PASSPHRASE_MISSING', `option "${option}": there is no terminal to ask for the passphrase of ${what} on, or none was typed. Start this process from a terminal; with workers or as a daemon by "fastkeep start --ask-passphrase ${what}"; or give { file }`)
   }
-  keepForChildren(what, answer)
   return answer
 }

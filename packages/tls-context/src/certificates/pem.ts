@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { Rule } from '@fastkeep/options'
 import { systemCode, tlsContextError } from '../errors.js'
+import { keptSecrets } from './kept-secrets.js'
 import { readRegularFile, UnfitFile } from './regular-file.js'
 
 /** A file path, or PEM text (a string with a `-----BEGIN` line), or the bytes of PEM text. */
@@ -24,7 +25,7 @@ export interface ReadSource {
   readonly name: string
   /** Absolute, where it is a file. */
   readonly path: string | undefined
-  /** Of a file. */
+  /** Of a file that this process has read itself. */
   readonly mode: number | undefined
 }
 
@@ -48,6 +49,8 @@ export function readSource (source: PemSource, option: string, maxMebibytes = 1)
   if (typeof source !== 'string') return { bytes: source, name: 'the given Buffer', path: undefined, mode: undefined }
   if (source.includes('-----BEGIN')) return { bytes: Buffer.from(source), name: 'the given text', path: undefined, mode: undefined }
   const path = resolve(source)
+  const kept = keptSecrets()?.file(path)
+  if (kept !== undefined) return { bytes: kept, name: path, path, mode: undefined }
   try {
     const { bytes, stats } = readRegularFile(path, { maxMebibytes })
     return { bytes, name: path, path, mode: stats.mode }

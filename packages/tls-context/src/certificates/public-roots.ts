@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
-import { isSignedWith } from './certificate-facts.js'
+import { isSignedBy } from './certificate-facts.js'
 
 let bySubject: Map<string, X509Certificate[]> | undefined
 
@@ -18,5 +18,5 @@ function publicRoots (): Map<string, X509Certificate[]> {
 /** Whether the certificate is a public root, or signed by one. */
 export function hasPublicRoot (certificate: X509Certificate): boolean {
   const roots = publicRoots().get(certificate.issuer) ?? []
-  return roots.some(root => root.fingerprint256 === certificate.fingerprint256 || isSignedWith(certificate, root.publicKey))
+  return roots.some(root => root.fingerprint256 === certificate.fingerprint256 || isSignedBy(certificate, root))
 }

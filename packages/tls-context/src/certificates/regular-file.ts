@@ -29,7 +29,8 @@ export function readRegularFile (path: string, { followsLinks = true, maxMebibyt
 /** The size that the system tells is where reading begins and no more: a file may grow, and those of /proc have none. */
 function boundedBytes (descriptor: number, expected: number, maxMebibytes: number): Buffer {
   const max = maxMebibytes * mebibyte
-  let buffer = Buffer.alloc(Math.max(4_096, expected + 1))
+  // One that comes from Node's pool costs less to collect; those of /proc tell no size.
+  let buffer = Buffer.allocUnsafe(expected === 0 ? 4_096 : expected + 1)
   let length = 0
   for (;;) {
     const read = readSync(descriptor, buffer, length, buffer.length - length, null)

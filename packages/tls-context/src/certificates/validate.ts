@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { X509Certificate } from 'node:crypto'
-import { factsOf, isSignedWith, keyOf } from './certificate-facts.js'
+import { factsOf, isSignedBy, keyOf } from './certificate-facts.js'
 import { textOfName } from './distinguished-name.js'
 import { finding, type Finding } from './finding.js'
 import type { Identity } from './load.js'
@@ -30,12 +30,18 @@ const lifetimeLimits: ReadonlyArray<readonly [from: number, days: number]> = [
   [Date.UTC(2020, 8, 1), 398],
 ]
 
+/** When a certificate comes near its end: 30 days before it, or with a third of its life left. */
+export function soonFrom (leaf: X509Certificate): Date {
+  const { validFrom, validTo } = factsOf(leaf)
+  return new Date(validTo.getTime() - Math.min(30 * day, (validTo.getTime() - validFrom.getTime()) / 3))
+}
+
 /**
  * Checks what OpenSSL lets pass until the first handshake fails, and what clients refuse. Dates that are errors are
  * those of the leaf alone: a chain may hold an expired cross-signed certificate on purpose, for old clients.
  */
 export function validateIdentity (identity: Identity, { now, hosts }: ValidateOptions): Finding[] {
-  return [...keyFindings(identity), ...chainFindings(identity, now), ...dateFindings(identity, now), ...leafFindings(identity.chain[0]), ...hostFindings(identity.chain[0], hosts)]
+  return [...keyFindings(identity), ...chainFindings(identity, now), ...dateFindings(identity, now), ...leafFindings(identity), ...hostFindings(identity.chain[0], hosts)]
 }
 
 function * keyFindings ({ chain, privateKey, keyFile, keyEncryption }: Identity): Generator<Finding> {
@@ -101,7 +107,7 @@ function * dateFindings ({ chain }: Identity, now: Date): Generator<Finding> {
     yield finding('CERTIFICATE_EXPIRED', `the certificate (${subjectOf(leaf)}) expired at ${validTo.toISOString()}`, 'renew it')
   } else if (now < validFrom) {
     yield finding('CERTIFICATE_NOT_YET_VALID', `the certificate (${subjectOf(leaf)}) is valid from ${validFrom.toISOString()} on, and it is ${now.toISOString()} here`, 'set this machine\'s clock, or wait')
-  } else if (left < Math.min(30 * day, life / 3)) {
+  } else if (now > soonFrom(leaf)) {
     yield finding('EXPIRES_SOON', `the certificate (${subjectOf(leaf)}) expires at ${validTo.toISOString()}, in ${Math.floor(left / day)} days`, 'renew it now, and find out why that has not happened by itself')
   }
   const [, limit = Infinity] = lifetimeLimits.find(([from]) => validFrom.getTime() >= from) ?? []
@@ -111,7 +117,7 @@ function * dateFindings ({ chain }: Identity, now: Date): Generator<Finding> {
   }
 }
 
-function * leafFindings (leaf: X509Certificate): Generator<Finding> {
+function * leafFindings ({ chain: [leaf, ...rest] }: Identity): Generator<Finding> {
   const { isSelfSigned, isAuthority, names, keyUsage, extendedKeyUsage, mustStaple, ocspResponders } = factsOf(leaf)
   if (isSelfSigned) yield finding('SELF_SIGNED', `the certificate (${subjectOf(leaf)}) is self-signed: no client trusts it unless it is told to`, 'have it issued by an authority, or use developmentCertificate() while developing')
   else if (isAuthority) yield finding('LEAF_IS_AUTHORITY', `the certificate (${subjectOf(leaf)}) is an authority's: whoever gets its key can issue others`, 'have a certificate of the server\'s own issued')
@@ -124,6 +130,8 @@ function * leafFindings (leaf: X509Certificate): Generator<Finding> {
   }
   if (mustStaple && ocspResponders.length === 0) {
     yield finding('MUST_STAPLE', `the certificate (${subjectOf(leaf)}) demands a stapled OCSP response and names no responder`, 'have it issued anew without must-staple')
+  } else if (mustStaple && !rest.some(candidate => leaf.checkIssued(candidate))) {
+    yield finding('MUST_STAPLE', `the certificate (${subjectOf(leaf)}) demands a stapled OCSP response, and without its issuer's certificate in the chain none can be asked for`, 'append the certificate of its issuer')
   }
 }
 
@@ -142,7 +150,7 @@ export function isCovered (leaf: X509Certificate, host: string): boolean {
 }
 
 function isIssuedBy (certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && isSignedWith(certificate, issuer.publicKey)
+  return certificate.checkIssued(issuer) && isSignedBy(certificate, issuer)
 }
 
 /** The end of the chain as a client builds it from the leaf, whatever the order. */

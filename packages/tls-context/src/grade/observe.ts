@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, connect, type ConnectionOptions, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
+import { isIPv6 } from 'node:net'
 import { itemOf, itemsOf, readDer } from '../certificates/der-read.js'
 import type { Target } from './probe.js'
 
@@ -44,7 +45,7 @@ export function observe ({ host, port, servername, timeout }: Target, keyKind?: 
     socket.on('secureConnect', () => {
       result = { protocol: socket.getProtocol() ?? 'unknown', chain: chainOf(socket), hasTicket: false, ticketLifetime: undefined, hasStaple, strictTransportSecurity: undefined }
       if (keyKind !== undefined) return end()
-      socket.write(`GET / HTTP/1.1\r\nHost: ${servername ?? host}${port === 443 ? '' : `:${port}`}\r\nUser-Agent: fastkeep-grade\r\nConnection: close\r\n\r\n`)
+      socket.write(`GET / HTTP/1.1\r\nHost: ${servername ?? (isIPv6(host) ? `[${host}]` : host)}${port === 443 ? '' : `:${port}`}\r\nUser-Agent: fastkeep-grade\r\nConnection: close\r\n\r\n`)
     })
     socket.on('data', (chunk: Buffer) => {
       response += chunk.toString('latin1')

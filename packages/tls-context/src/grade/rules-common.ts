@@ -78,6 +78,7 @@ export const caps: readonly Rule[] = [
   { effect: 'warning', grade: 'A-', code: 'NO_TLS13', applies: ({ protocols }) => !protocols.has('TLSv1.3') && 'TLS 1.3 is not offered' },
   { effect: 'warning', grade: 'A-', code: 'NO_SECURE_RENEGOTIATION', applies: ({ hasSecureRenegotiation }) => hasSecureRenegotiation === false && 'secure renegotiation is not supported' },
   { effect: 'cap', grade: 'M', code: 'NAME_MISMATCH', applies: scan => describe(certificateWith(scan, ({ hasName }) => hasName === false), 'does not cover the name that was asked for') },
+  { effect: 'cap', grade: 'T', code: 'CERTIFICATE_UNREADABLE', applies: scan => scan.certificates.length === 0 && suitesOf(scan).some(({ authentication }) => authentication !== 'none' && authentication !== 'PSK') && 'no certificate was shown that can be read' },
   ...untrusted.map(([fault, text]): Rule => ({ effect: 'cap', grade: 'T', code: `CERTIFICATE_${fault.toUpperCase().replaceAll(/[ -]/g, '_')}`, applies: scan => describe(certificateWith(scan, ({ faults }) => faults.includes(fault)), text) })),
 ]
 

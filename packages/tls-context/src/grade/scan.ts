@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { isReadable } from '../certificates/certificate-facts.js'
 import type { ProtocolName } from './client-hello.js'
 import { enumerateGroups, enumerateProtocol, wholeAnswers, type ProtocolScan, type Tls } from './enumerate.js'
 import type { Group } from './groups.js'
@@ -57,7 +58,7 @@ export async function scan ({ target, name, ca, now }: ScanOptions, prober = new
   const answers = whole.flat()
   const hellos = older.map(([, { hello }]) => hello)
   // SSL 2.0 sends the leaf alone, so that what the others send with it counts.
-  const chains = [...ssl2 === undefined ? [] : [parsed(ssl2.certificate)], ...answers.map(({ certificates }) => certificates.flatMap(parsed)), ...byKind.flatMap(seen => seen === undefined ? [] : [seen.chain])]
+  const chains = [...ssl2 === undefined ? [] : [parsed(ssl2.certificate)], ...answers.map(({ certificates }) => certificates.flatMap(parsed)), ...byKind.flatMap(seen => seen === undefined ? [] : [seen.chain.filter(isReadable)])]
   const anchors = trustAnchors(ca)
   const certificates = new Map(chains.map(chain => [chain[0]?.fingerprint256 ?? '', chain]))
   const primes = answers.flatMap(({ primeBits }) => primeBits ?? [])
@@ -82,7 +83,7 @@ export async function scan ({ target, name, ca, now }: ScanOptions, prober = new
 
 function parsed (der: Buffer): X509Certificate[] {
   try {
-    return der.length === 0 ? [] : [new X509Certificate(der)]
+    return der.length === 0 ? [] : [new X509Certificate(der)].filter(isReadable)
   } catch {
     return []
   }

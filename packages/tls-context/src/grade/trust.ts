@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
-import { factsOf, isSignedWith, keyOf } from '../certificates/certificate-facts.js'
+import { factsOf, isSignedBy, keyOf } from '../certificates/certificate-facts.js'
 import { isCovered, subjectOf } from '../certificates/validate.js'
 
 /** Why a chain is not trusted, or `null`. */
@@ -104,5 +104,5 @@ function faultsOf (leaf: X509Certificate, chain: readonly X509Certificate[], anc
 }
 
 function isIssuer (certificate: X509Certificate, candidate: X509Certificate): boolean {
-  return certificate.checkIssued(candidate) && isSignedWith(certificate, candidate.publicKey)
+  return certificate.checkIssued(candidate) && isSignedBy(certificate, candidate)
 }

@@ -1,5 +1,5 @@
 import { verify, X509Certificate } from 'node:crypto'
-import { factsOf, isSignedWith } from '../certificates/certificate-facts.js'
+import { factsOf, isSignedBy } from '../certificates/certificate-facts.js'
 import { DerError, itemOf, itemsOf, readDer, readObjectIdentifier, readTime, type DerValue } from '../certificates/der-read.js'
 import type { CertificateId } from './request.js'
 
@@ -87,5 +87,5 @@ function assertSigned (data: DerValue, algorithm: DerValue, signature: DerValue,
 function isDelegate (certificate: X509Certificate, issuer: X509Certificate, now: Date): boolean {
   const { extendedKeyUsage, validFrom, validTo } = factsOf(certificate)
   return extendedKeyUsage?.includes(ocspSigning) === true && validFrom <= now && now <= validTo &&
-    certificate.checkIssued(issuer) && isSignedWith(certificate, issuer.publicKey)
+    certificate.checkIssued(issuer) && isSignedBy(certificate, issuer)
 }

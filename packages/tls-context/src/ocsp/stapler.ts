@@ -42,7 +42,7 @@ const longestTimer = 2_147_483_647
 export class Stapler {
   readonly #timeout: number
   readonly #report: ReportEvent
-  #entries = new Map<string, Entry>()
+  #entries: ReadonlyMap<string, Entry> = new Map()
 
   constructor ({ timeout = defaultTimeout }: OcspOptions, report: ReportEvent) {
     this.#timeout = timeout
@@ -54,18 +54,40 @@ export class Stapler {
     return this.#entries.size > 0
   }
 
+  /** These certificates are going to be served beside those that are; rejects as `ready`. */
+  async prepare (identities: readonly Identity[]): Promise<void> {
+    const served = this.#entries
+    const wanted = this.#entriesOf(identities)
+    this.#entries = new Map([...served, ...wanted])
+    try {
+      await this.ready(wanted)
+    } catch (error) {
+      this.#keep(served)
+      throw error
+    }
+  }
+
   /** From now on these certificates are served, and no others. */
   serve (identities: readonly Identity[]): void {
-    const entries = new Map<string, Entry>()
-    for (const { chain: [leaf, ...rest] } of identities) {
-      const key = leaf.raw.toString('latin1')
-      const [responder] = factsOf(leaf).ocspResponders
-      const issuer = rest.find(candidate => leaf.checkIssued(candidate))
-      if (responder === undefined || issuer === undefined || entries.has(key)) continue
-      entries.set(key, this.#entries.get(key) ?? this.#begin({ leaf, issuer, responder, staple: undefined, timer: undefined, failures: 0, first: Promise.resolve() }))
-    }
+    this.#keep(this.#entriesOf(identities))
+  }
+
+  #keep (entries: ReadonlyMap<string, Entry>): void {
     for (const [key, entry] of this.#entries) if (!entries.has(key)) clearTimeout(entry.timer)
     this.#entries = entries
+  }
+
+  #entriesOf (identities: readonly Identity[]): Map<string, Entry> {
+    const entries = new Map<string, Entry>()
+    for (const { chain: [leaf, ...rest] } of identities) {
+      const [responder] = factsOf(leaf).ocspResponders
+      if (responder === undefined) continue
+      const issuer = rest.find(candidate => leaf.checkIssued(candidate))
+      const key = leaf.raw.toString('latin1')
+      if (issuer === undefined || entries.has(key)) continue
+      entries.set(key, this.#entries.get(key) ?? this.#begin({ leaf, issuer, responder, staple: undefined, timer: undefined, failures: 0, first: Promise.resolve() }))
+    }
+    return entries
   }
 
   /** For the listener of `OCSPRequest`. */
@@ -75,8 +97,8 @@ export class Stapler {
   }
 
   /** Rejects with `STAPLE_MISSING` where a certificate demands a staple and none can be had. */
-  async ready (): Promise<void> {
-    const demanding = [...this.#entries.values()].filter(({ leaf }) => factsOf(leaf).mustStaple)
+  async ready (entries = this.#entries): Promise<void> {
+    const demanding = [...entries.values()].filter(({ leaf }) => factsOf(leaf).mustStaple)
     await Promise.all(demanding.map(({ first }) => first))
     const missing = demanding.find(({ staple }) => staple === undefined)
     if (missing !== undefined) throw tlsContextError('STAPLE_MISSING', `the certificate (${subjectOf(missing.leaf)}) demands a stapled OCSP response, and ${missing.responder} gave none that is good. Let this machine reach the responder, or have the certificate issued without must-staple`)

@@ -3,6 +3,7 @@ import { boolean, type Rule } from '@fastkeep/options'
 import { tlsConnectionOf } from '../connection.js'
 import { checkOptions, clientError } from '../errors.js'
 import { hostnameOf } from '../redirect.js'
+import { normalName } from '../sni.js'
 import type { PeerCertificate } from './peer-certificate.js'
 import { compileVerify, peerVerifyRule, type PeerVerify } from './rules.js'
 
@@ -37,8 +38,10 @@ export async function assertClientCert (request: FastifyRequest, demand: ClientC
   if (connection === null || connection.peer === null) throw clientError('CLIENT_CERT_MISSING')
   const { peer, servername } = connection
   if (!peer.authorized) throw clientError('CLIENT_CERT_UNAUTHORIZED', peer.authorizationError ?? '')
+  // A connection may outlive the certificate that it was opened with.
+  if (peer.validTo.getTime() < Date.now()) throw clientError('CLIENT_CERT_UNAUTHORIZED', 'CERT_HAS_EXPIRED')
   const host = hostnameOf(request.headers[':authority'] as string | undefined ?? request.headers.host ?? '')
-  if (servername !== null && host !== undefined && host !== servername.toLowerCase().replace(/\.$/, '')) throw clientError('MISDIRECTED')
+  if (servername !== null && host !== normalName(servername)) throw clientError('MISDIRECTED')
   const fault = await decide(peer, demand)
   if (fault !== null) throw clientError('CLIENT_CERT_REFUSED', fault)
 }

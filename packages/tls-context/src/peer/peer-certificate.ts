@@ -1,13 +1,13 @@
-import { createHash, type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import { factsOf } from '../certificates/certificate-facts.js'
+import { factsOf, isReadable, type CertificateFacts } from '../certificates/certificate-facts.js'
 import type { NameAttribute } from '../certificates/distinguished-name.js'
 
 /** The certificate that the other end of a connection showed. */
 export interface PeerCertificate {
   /** Issued by an authority that is trusted, in date, not revoked. Ask this before anything else. */
   readonly authorized: boolean
-  /** Why it is not, in OpenSSL's words such as `CERT_REVOKED`. */
+  /** Why it is not, in OpenSSL's words such as `CERT_REVOKED`; `CERT_NOT_READABLE` where its names cannot be read. */
   readonly authorizationError: string | null
   /** In the order of the certificate. */
   readonly subject: readonly NameAttribute[]
@@ -38,13 +38,21 @@ export function peerCertificateOf (socket: TLSSocket): PeerCertificate | null {
   // undici and HTTP/2 hand out sockets that are proxies; what they pass on is the same.
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return null
-  return describePeer(certificate, socket.authorized, socket.authorized ? null : String(socket.authorizationError ?? 'not verified'))
+  return describePeer(certificate, socket.authorized ? null : String(socket.authorizationError ?? 'not verified'))
 }
 
-export function describePeer (certificate: X509Certificate, authorized: boolean, authorizationError: string | null): PeerCertificate {
-  const { subject, issuer, names, validFrom, validTo } = factsOf(certificate)
+/** What can be told of a certificate that OpenSSL has taken, or has left for others to judge, and that cannot be read. */
+const unreadable: Pick<CertificateFacts, 'subject' | 'issuer' | 'names' | 'validFrom' | 'validTo' | 'spki'> = {
+  subject: [], issuer: [], names: { dns: [], ip: [], uri: [], email: [] }, validFrom: new Date(0), validTo: new Date(0), spki: '',
+}
+
+/** @param fault why OpenSSL does not trust it, or `null` */
+export function describePeer (certificate: X509Certificate, fault: string | null): PeerCertificate {
+  const { subject, issuer, names, validFrom, validTo, spki } = isReadable(certificate) ? factsOf(certificate) : unreadable
+  // A session that is resumed was judged when it began.
+  const authorizationError = fault ?? (spki === '' ? 'CERT_NOT_READABLE' : validTo.getTime() < Date.now() ? 'CERT_HAS_EXPIRED' : null)
   return Object.freeze({
-    authorized,
+    authorized: authorizationError === null,
     authorizationError,
     subject,
     issuer,
@@ -55,7 +63,7 @@ export function describePeer (certificate: X509Certificate, authorized: boolean,
     validTo,
     get daysLeft () { return Math.floor((validTo.getTime() - Date.now()) / day) },
     fingerprint256: certificate.fingerprint256,
-    spki: spkiOf(certificate),
+    spki,
     raw: certificate.raw,
   })
 }
@@ -63,8 +71,4 @@ export function describePeer (certificate: X509Certificate, authorized: boolean,
 /** @example normalSerial('0a:1b') // 'A1B' */
 export function normalSerial (serial: string): string {
   return serial.replaceAll(/[:\s]/g, '').replace(/^0x/i, '').toUpperCase().replace(/^0+(?=.)/, '')
-}
-
-export function spkiOf ({ publicKey }: X509Certificate): string {
-  return createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('base64')
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { NameAttribute } from '../certificates/distinguished-name.js'
-import { factsOf } from '../certificates/certificate-facts.js'
+import { factsOf, isReadable } from '../certificates/certificate-facts.js'
 import { pemOf } from '../certificates/pem.js'
 import type { TlsConnection } from '../connection.js'
 
@@ -29,10 +29,10 @@ export function sslVariables (connection: TlsConnection | null): Record<string, 
     ...servername !== null && { SSL_TLS_SNI: servername },
     SSL_CLIENT_VERIFY: peer === null ? 'NONE' : peer.authorized ? 'SUCCESS' : `FAILED:${peer.authorizationError}`,
     ...peer !== null && {
-      SSL_CLIENT_M_VERSION: String(factsOf(new X509Certificate(peer.raw)).version),
+      ...versionOf(peer.raw),
       SSL_CLIENT_M_SERIAL: peer.serialNumber,
-      SSL_CLIENT_V_START: peer.validFrom.toUTCString(),
-      SSL_CLIENT_V_END: peer.validTo.toUTCString(),
+      SSL_CLIENT_V_START: dateText(peer.validFrom),
+      SSL_CLIENT_V_END: dateText(peer.validTo),
       SSL_CLIENT_V_REMAIN: String(peer.daysLeft),
       ...nameVariables('SSL_CLIENT_S_DN', peer.subject),
       ...nameVariables('SSL_CLIENT_I_DN', peer.issuer),
@@ -41,6 +41,17 @@ export function sslVariables (connection: TlsConnection | null): Record<string, 
       SSL_CLIENT_CERT: pemOf('CERTIFICATE', peer.raw),
     },
   }
+}
+
+function versionOf (raw: Buffer): { SSL_CLIENT_M_VERSION?: string } {
+  const certificate = new X509Certificate(raw)
+  return isReadable(certificate) ? { SSL_CLIENT_M_VERSION: String(factsOf(certificate).version) } : {}
+}
+
+/** As OpenSSL prints it: `Nov  2 09:27:52 2026 GMT`. */
+function dateText (date: Date): string {
+  const [, day = '', month = '', year = '', time = ''] = date.toUTCString().split(' ')
+  return `${month} ${day.replace(/^0/, ' ')} ${time} ${year} GMT`
 }
 
 /** The whole name as in RFC 2253: the last attribute first, separators escaped. */

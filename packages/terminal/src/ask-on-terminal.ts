@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
-import { ReadStream } from 'node:tty'
 
 const enter = new Set([0x0a, 0x0d, 0x04])
 const erase = new Set([0x08, 0x7f])
@@ -19,6 +18,7 @@ export function askOnTerminal (question: string): string | undefined {
     return undefined
   }
   // It alone can switch the echo off; it takes the descriptor over.
+  const { ReadStream } = process.getBuiltinModule('node:tty')
   const terminal = new ReadStream(openSync('/dev/tty', constants.O_RDWR))
   try {
     terminal.setRawMode(true)

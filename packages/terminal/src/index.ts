@@ -1,0 +1,1 @@
+export { askOnTerminal } from './ask-on-terminal.js'
