@@ -29,3 +29,12 @@ export const MessageInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_MESSAGE_
 /** `wsOptions` stand on a route that has no WebSocket handler. */
 export const RouteOptionsMisplaced = createError<[string]>('FST_KEEP_WEBSOCKET_ROUTE_OPTIONS_MISPLACED',
   'websocket: route %s has "wsOptions" but neither "websocket: true" nor a "wsHandler"', 500, TypeError)
+
+/** A client may not subscribe to this topic. */
+export const TopicRefused = createError('FST_KEEP_WEBSOCKET_TOPIC_REFUSED', 'this topic is not open to you', 403)
+
+/** A client has as many topics as one socket may have. */
+export const TopicLimit = createError<[number]>('FST_KEEP_WEBSOCKET_TOPIC_LIMIT', 'a socket may subscribe to %d topics', 429)
+
+/** `sendAsync` on a socket that is not open, or that closed before there was room. */
+export const SendFailed = createError('FST_KEEP_WEBSOCKET_SEND_FAILED', 'the socket was closed before the message was sent', 500)
