@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { SendOptions, InnerSocket } from './guarded-socket.js'
+import type { InnerSocket } from './guarded-socket.js'
+import type { Data, SendOptions } from './outbox.js'
 import type { RoutePolicy } from './route-policy.js'
 import type { Peer } from './socket.js'
 import type { Topics } from './topics.js'
@@ -48,9 +49,13 @@ export class SocketGuard {
   }
 
   /** What is to be sent instead of the message: signed, where that is asked for. */
-  outgoing<Data> (data: Data, _options: SendOptions): Data {
+  outgoing (data: Data, _options: SendOptions): Data {
     this.hasTraffic = true
     return data
+  }
+
+  /** Logs and publishes what becomes of the socket, under a stable code. */
+  report (_level: 'info' | 'warn', _code: string, _details?: Record<string, unknown>): void {
   }
 
   /** Closes the socket, logs and publishes why under a stable code, and cuts it where the peer does not answer. */
