@@ -22,9 +22,9 @@ export const ShuttingDown = createError('FST_KEEP_WEBSOCKET_SHUTTING_DOWN', 'ser
 export const TopicInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_TOPIC_INVALID',
   'a topic is a string of 1 to 256 characters without "*", "#" and "+", got %s', 500, TypeError)
 
-/** Something else than a string or bytes was published. */
+/** What was published is no string, no bytes, and nothing that JSON can carry. */
 export const MessageInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_MESSAGE_INVALID',
-  'a message is a string (sent as text) or a Buffer (sent as binary), got %s', 500, TypeError)
+  'a message is a string (sent as text), a Uint8Array (sent as binary) or what JSON can carry, got %s', 500, TypeError)
 
 /** `wsOptions` stand on a route that has no WebSocket handler. */
 export const RouteOptionsMisplaced = createError<[string]>('FST_KEEP_WEBSOCKET_ROUTE_OPTIONS_MISPLACED',

@@ -22,6 +22,7 @@ type Open = (connection: Duplex, head: Buffer, options: { maxPayload: number }) 
  */
 export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMaker): typeof WebSocket {
   const open = (Base.prototype as unknown as { setSocket: Open }).setSocket
+  const unsentBytes = getterOf<number>(Base.prototype, 'bufferedAmount')
 
   class GuardedSocket extends Base implements Outlet {
     declare guard: SocketGuard
@@ -51,8 +52,7 @@ export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMake
       super.close(code, reason)
     }
 
-    override get bufferedAmount (): number { return this.unsentBytes + this.outbox.size }
-    get unsentBytes (): number { return super.bufferedAmount }
+    get unsentBytes (): number { return unsentBytes.call(this) }
     get isOpen (): boolean { return this.readyState === this.OPEN }
 
     transmit (message: Data, options: SendOptions, callback?: SendCallback): void {
@@ -74,5 +74,16 @@ export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMake
     subscribe (topic: string): void { this.guard.topics.subscribe(this, topic) }
     unsubscribe (topic: string): void { this.guard.topics.unsubscribe(this, topic) }
   }
+  // Its types have it as a field.
+  Object.defineProperty(GuardedSocket.prototype, 'bufferedAmount', {
+    enumerable: true,
+    configurable: true,
+    get (this: GuardedSocket) { return this.unsentBytes + this.outbox.size },
+  })
   return GuardedSocket
+}
+
+function getterOf<Value> (prototype: object, name: string): (this: unknown) => Value {
+  const getter = Object.getOwnPropertyDescriptor(prototype, name)?.get
+  return getter ?? getterOf(Object.getPrototypeOf(prototype) as object, name)
 }

@@ -51,7 +51,7 @@ export class Outbox implements Writer {
   /** The first fragments of a message have been sent: only the rest of it may follow (RFC 6455, 5.4). */
   #isFragmented = false
   /** Called when something was written, where something may wait for that. */
-  readonly #onWritten: SendCallback | undefined
+  readonly #onWritten: (() => void) | undefined
 
   constructor (outlet: Outlet, policy: Pick<RoutePolicy, 'maxBufferedBytes' | 'slowReader'>, turn: Turn) {
     this.#outlet = outlet
@@ -100,7 +100,7 @@ export class Outbox implements Writer {
   /** Resolves when the system has taken the message. */
   async sendAsync (message: Data, options: SendOptions = {}): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.send(message, options, cause => cause == null ? resolve() : reject(new SendFailed({ cause })))
+      this.send(message, options, cause => cause instanceof Error ? reject(new SendFailed({ cause })) : resolve())
     })
   }
 

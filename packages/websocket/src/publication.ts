@@ -15,6 +15,7 @@ export interface Publication {
 export function publicationOf (topic: string, message: unknown, key?: string): Publication {
   if (typeof message === 'string') return { topic, kind: 'text', payload: message, key }
   if (message instanceof Uint8Array) return { topic, kind: 'binary', payload: message, key }
+  if (message instanceof ArrayBuffer || ArrayBuffer.isView(message)) throw new MessageInvalid(`${message.constructor.name}, of which JSON keeps nothing`)
   return { topic, kind: 'json', payload: jsonOf(message), key }
 }
 
