@@ -1,9 +1,12 @@
 import { plugin as registered } from './plugin.js'
 
+export type { Broker, BrokerEvents } from './brokers/broker.js'
+export { localBroker } from './brokers/local.js'
 export type { DrainingEngine } from './drain.js'
 export type { FastkeepWebSocket, GuardedWebSocketHandler } from './fastify.js'
 export type { Authenticate, Authenticated, WebSocketPluginOptions, WebSocketRouteOptions } from './options.js'
 export type { OriginFunction, OriginOption } from './origin.js'
+export type { Publication } from './publication.js'
 export type { GuardedWebSocket, Peer, WebSocketTypes } from './socket.js'
 
 // `require()` gives the plugin alone, and `require().websocket` is it too.

@@ -5,6 +5,7 @@ const channels = {
   refused: channel('fastkeep:websocket:refused'),
   closed: channel('fastkeep:websocket:closed'),
   drained: channel('fastkeep:websocket:drained'),
+  broker: channel('fastkeep:websocket:broker'),
 }
 
 export interface Report {
