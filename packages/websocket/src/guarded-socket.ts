@@ -20,7 +20,8 @@ type Open = (connection: Duplex, head: Buffer, options: { maxPayload: number }) 
  * The class of the sockets that the WebSocketServer makes, instead of its own: whatever comes and goes passes the guard.
  * A class, not methods put on each socket: ten thousand of them share it.
  */
-export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMaker): typeof WebSocket {
+export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: Class, makeGuard: GuardMaker): Class {
+  const Base: typeof WebSocket = BaseClass
   const open = (Base.prototype as unknown as { setSocket: Open }).setSocket
   const unsentBytes = getterOf<number>(Base.prototype, 'bufferedAmount')
 
@@ -65,8 +66,11 @@ export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMake
       this.guard.close(1013, 'too slow', 'FST_KEEP_WEBSOCKET_SLOW_READER', { bufferedAmount: this.bufferedAmount })
     }
 
-    onLeavingOut (): void {
-      this.guard.report('warn', 'FST_KEEP_WEBSOCKET_PUBLICATIONS_LEFT_OUT', { bufferedAmount: this.bufferedAmount })
+    onLeftOut (count: number, isFirst: boolean): void {
+      this.guard.policy.counters.leftOut += count
+      if (!isFirst) return
+      this.guard.report('warn', 'behind', { code: 'FST_KEEP_WEBSOCKET_READER_BEHIND', bufferedAmount: this.bufferedAmount },
+        'The peer of a WebSocket does not read fast enough: publications to it are left out')
     }
 
     get peer (): Peer { return this.guard.peer }
@@ -80,7 +84,7 @@ export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMake
     configurable: true,
     get (this: GuardedSocket) { return this.unsentBytes + this.outbox.size },
   })
-  return GuardedSocket
+  return GuardedSocket as unknown as Class
 }
 
 function getterOf<Value> (prototype: object, name: string): (this: unknown) => Value {
