@@ -61,7 +61,7 @@ test('drop-oldest: a reader that is behind gets the newest in order, stays open,
   const first = Number.parseInt(received[0] ?? '')
   t.same(received, Array.from({ length: 2_000 - first }, (_, index) => numbered(first + index)))
   t.equal(socket.readyState, socket.OPEN)
-  t.match(server.log.filter(line => line.code === 'FST_KEEP_WEBSOCKET_READER_BEHIND'), { length: 1 })
+  t.match(server.log.filter(line => line.code === 'FST_KEEP_WEBSOCKET_PUBLICATIONS_LEFT_OUT'), { length: 1 })
   server.app.websocket.publish('news', 'on we go')
   await read(client, 'on we go')
 })

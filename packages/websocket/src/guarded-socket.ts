@@ -69,7 +69,7 @@ export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: C
     onLeftOut (count: number, isFirst: boolean): void {
       this.guard.policy.counters.leftOut += count
       if (!isFirst) return
-      this.guard.report('warn', 'behind', { code: 'FST_KEEP_WEBSOCKET_READER_BEHIND', bufferedAmount: this.bufferedAmount },
+      this.guard.report('warn', 'slow', { code: 'FST_KEEP_WEBSOCKET_PUBLICATIONS_LEFT_OUT', bufferedAmount: this.bufferedAmount },
         'The peer of a WebSocket does not read fast enough: publications to it are left out')
     }
 

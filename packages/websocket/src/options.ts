@@ -143,13 +143,6 @@ const origin: Rule = {
     (Array.isArray(value) && value.length > 0 && value.every(entry => typeof entry === 'string')),
 }
 
-const brokerMethods: ReadonlyArray<keyof Broker> = ['open', 'publish', 'subscribe', 'unsubscribe', 'close']
-
-const broker: Rule = {
-  expected: `an object with the functions ${brokerMethods.join(', ')}, e.g. redisBroker({ client })`,
-  accepts: value => typeof value === 'object' && value !== null && brokerMethods.every(name => func.accepts((value as Broker)[name])),
-}
-
 /** What setTimeout() can wait for. */
 const MAX_MS = 2 ** 31 - 1
 const bytes = integer(1, 2 ** 30, 'bytes')
@@ -181,7 +174,7 @@ const pluginRules = {
   ...guardRules,
   authenticate: func,
   userOf: func,
-  broker,
+  broker: { expected: 'a broker, such as redisBroker() gives', accepts: isBroker } satisfies Rule,
   pingInterval: durationOrNever,
   closeDeadline: duration,
   drainWindow: integer(0, 600_000, 'ms'),
@@ -231,6 +224,10 @@ export function resolveRouteOptions (scope: ResolvedOptions, key: string, { topi
 function changed (options: ResolvedOptions, changes: WebSocketScopeOptions): ResolvedOptions {
   const authenticate = changes.authenticate ?? options.authenticate
   return { ...options, ...given(changes), authenticate: authenticate === false ? undefined : authenticate }
+}
+
+function isBroker (value: unknown): boolean {
+  return ['open', 'publish', 'subscribe', 'unsubscribe', 'close'].every(method => typeof (Object(value) as Record<string, unknown>)[method] === 'function')
 }
 
 /** `signing: false` has no keys of its own to check. */

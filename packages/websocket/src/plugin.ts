@@ -88,8 +88,8 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
   app.decorate('websocket', control)
   routesOf.set(control, routes)
   engine?.onDrain?.(control.drain)
-  app.addHook('onClose', async () => liveness.stop())
   connectBroker(app, broker, topics)
+  app.addHook('onClose', async () => liveness.stop())
 
   function guardRoute (this: FastifyInstance, route: RouteOptions): void {
     const policy = routes.add(this, route)

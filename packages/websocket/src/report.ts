@@ -6,9 +6,9 @@ const channels = {
   refused: channel('fastkeep:websocket:refused'),
   closing: channel('fastkeep:websocket:closing'),
   closed: channel('fastkeep:websocket:closed'),
+  slow: channel('fastkeep:websocket:slow'),
   failed: channel('fastkeep:websocket:failed'),
   drained: channel('fastkeep:websocket:drained'),
-  behind: channel('fastkeep:websocket:behind'),
   broker: channel('fastkeep:websocket:broker'),
 }
 
