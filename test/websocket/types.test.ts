@@ -14,7 +14,7 @@ test('handlers, routes and the instance are typed', async t => {
   await app.register(websocket, { authenticate: async request => request.headers.cookie ?? null })
   isSame<typeof app.websocket, FastkeepWebSocket>(true)
 
-  app.get('/short', { websocket: true, wsOptions: { authenticate: false } }, (socket, request) => {
+  app.get('/short', { websocket: { authenticate: false } }, (socket, request) => {
     isSame<typeof socket, GuardedWebSocket>(true)
     isSame<typeof request.ws, boolean>(true)
     isSame<typeof socket.peer, Peer>(true)

@@ -73,7 +73,7 @@ app.get('/chat', (request, reply) => request.session.user === undefined
       }
       join()`))
 
-app.get('/socket', { websocket: true, wsOptions: { authenticate: ({ session }) => session.user } }, (socket, { session: { user } }) => {
+app.get('/socket', { websocket: { authenticate: ({ session }) => session.user } }, (socket, { session: { user } }) => {
   const tellWhoIsHere = (): unknown =>
     app.websocket.publish('chat', JSON.stringify({ here: [...new Set([...app.websocket.subscribers('chat')].map(({ peer }) => peer))] }))
   socket.on('message', data => app.websocket.publish('chat', JSON.stringify({ from: user, text: String(data).slice(0, 500) })))

@@ -1,18 +1,20 @@
-import type { WebSocket } from 'ws'
+import { SendFailed } from './errors.js'
+import type { InnerSocket } from './guarded-socket.js'
 
-export interface BackpressureOptions {
-  /** Bytes that may wait to be sent when something is sent. */
-  maxBufferedBytes: number
-  /** More than that is waiting: the peer is not reading. Closes the socket. */
-  onSlowReader: () => void
+/** Closes a socket that has more than `maxBufferedBytes` waiting: its peer does not read. */
+export function makeRoom (socket: InnerSocket): void {
+  const { bufferedAmount, guard } = socket
+  if (bufferedAmount > guard.policy.maxBufferedBytes) {
+    guard.close(1013, 'too slow', 'FST_KEEP_WEBSOCKET_SLOW_READER', { bufferedAmount })
+  }
 }
 
-/** Bounds what waits for a peer, by taking the place of the socket's `send`: one message beyond `maxBufferedBytes` at most. */
-export function boundBuffer (socket: WebSocket, { maxBufferedBytes, onSlowReader }: BackpressureOptions): void {
-  const send = socket.send
-  socket.send = (...args: unknown[]): void => {
-    if (socket.readyState === socket.OPEN && socket.bufferedAmount > maxBufferedBytes) onSlowReader()
-    // On a socket that is no longer open, ws sends nothing and tells the callback so.
-    Reflect.apply(send, socket, args)
-  }
+/** Resolves when the message is with the kernel. Rejects with FST_KEEP_WEBSOCKET_SEND_FAILED. */
+export function sendAsync (socket: InnerSocket, message: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.send(message, error => {
+      if (error == null) resolve()
+      else reject(new SendFailed({ cause: error }))
+    })
+  })
 }

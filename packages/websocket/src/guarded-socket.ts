@@ -23,7 +23,8 @@ type Callback = (error?: Error) => void
  * The class of the sockets that the WebSocketServer makes, instead of its own: whatever comes and goes passes the guard.
  * A class, not methods put on each socket: ten thousand of them share it.
  */
-export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMaker): typeof WebSocket {
+export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: Class, makeGuard: GuardMaker): Class {
+  const Base: typeof WebSocket = BaseClass
   const open = (Base.prototype as unknown as { setSocket: Open }).setSocket
 
   class GuardedSocket extends Base {
@@ -49,5 +50,5 @@ export function guardedSocketClass (Base: typeof WebSocket, makeGuard: GuardMake
     unsubscribe (topic: string): void { this.guard.topics.unsubscribe(this, topic) }
     sendAsync (message: string | Uint8Array): Promise<void> { return sendAsync(this, message) }
   }
-  return GuardedSocket
+  return GuardedSocket as unknown as Class
 }

@@ -1,4 +1,4 @@
-import type { Rule } from '@fastkeep/options'
+import { func, nested, type Rule } from '@fastkeep/options'
 import type { FastifyRequest } from 'fastify'
 import type { GuardedWebSocket } from './socket.js'
 
@@ -18,5 +18,24 @@ export interface MessageDefinition<Data = unknown> {
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has data of its own type
 export type MessageDefinitions = Readonly<Record<string, MessageDefinition<any>>>
 
-/** `chat.send`, `join`, `a.b-c_d`; names that begin with `keep.` are the protocol's own. */
+/** `join`, `chat.send`, `a.b-c_d`; names that begin with `keep.` are the protocol's own. */
 const NAME = /^(?!keep\.)[A-Za-z][\w-]*(\.[A-Za-z][\w-]*)*$/
+
+const schema: Rule = { expected: 'a schema', accepts: value => typeof value === 'object' || typeof value === 'boolean' }
+const definition = nested({ schema, handler: func, reply: schema })
+
+/** The rules of a route's `messages`: one for each name that is given. */
+export function messagesRule (messages: unknown): Rule {
+  const names = Object.keys(Object(messages) as object)
+  const rules = Object.fromEntries(names.map(name => [name, NAME.test(name) ? { ...definition, expected: 'an object with a "handler"', accepts: isDefinition } : badName(name)]))
+  return { expected: 'an object of messages by name', accepts: nested(rules).accepts, rules }
+}
+
+function isDefinition (value: unknown): boolean {
+  return definition.accepts(value) && func.accepts((value as { handler?: unknown }).handler)
+}
+
+function badName (name: string): Rule {
+  const expected = name.startsWith('keep.') ? 'named otherwise: "keep." is the protocol\'s own' : 'named with words of letters, digits, "_" and "-", joined by dots'
+  return { expected, accepts: () => false }
+}

@@ -1,8 +1,8 @@
-import { func, integer, nested, oneOf, optionChecker, type Rule } from '@fastkeep/options'
+import { arrayOf, boolean, func, integer, nested, oneOf, optionChecker, string, type Rule } from '@fastkeep/options'
 import type { FastifyRequest } from 'fastify'
 import { messagesRule, type MessageDefinitions } from './message-definition.js'
-import { checkOriginList, originRule, type OriginOption } from './origin.js'
-import { keysRule, type SigningOptions } from './signing-keys.js'
+import { canonicalOrigin, type OriginOption } from './origin.js'
+import { signingKeys, type SigningOptions } from './signing-keys.js'
 import type { GuardedWebSocket, Peer } from './socket.js'
 
 /**
@@ -58,8 +58,6 @@ export interface WebSocketGuardOptions extends WebSocketLimits {
   requireTls?: boolean
   /** The subprotocols that the route speaks, the preferred first; the first that the client offers is echoed. Default: none is. */
   protocols?: readonly string[]
-  /** Time in ms that a peer has to answer a close of ours before its connection is cut. Default 1,500. */
-  closeDeadline?: number
   /** Time in ms in which a message with an `id` is answered. Default 10,000. */
   replyTimeout?: number
   /** Signs and verifies each message, see PROTOCOL.md. Default: no. */
@@ -76,16 +74,174 @@ export interface WebSocketPluginOptions extends WebSocketGuardOptions {
   userOf?: (peer: Peer, request: FastifyRequest) => string | undefined
   /** Time in ms between two pings of a socket; one that has not answered by the next is cut. `0`: no pings. Default 30,000. */
   pingInterval?: number
+  /** Time in ms that a peer has to answer a close frame before its connection is cut. Default 1,500. */
+  closeDeadline?: number
   /** Time in ms over which the closes of a drain are spread, at most; 200 per second at least. Default 2,000. */
   drainWindow?: number
 }
 
-/** The route option `websocket`, or `wsOptions` beside `wsHandler`: what is not given is the plugin's. */
-export interface WebSocketRouteOptions extends WebSocketGuardOptions {
-  /** Who may open a socket on this route; `false` for anyone whose origin is right. */
+/** What a registration in a scope below changes for the routes of that scope. */
+export interface WebSocketScopeOptions extends WebSocketGuardOptions {
+  /** Who may open a socket; `false` for anyone whose origin is right. */
   authenticate?: Authenticate | false
+}
+
+/** The route option `websocket`, or `wsOptions` beside `wsHandler`: what is not given is that of the scope. */
+export interface WebSocketRouteOptions extends WebSocketScopeOptions {
   /** Lets clients of this route subscribe to topics. Default: only the handler can, by `socket.subscribe()`. */
   topics?: TopicsOptions
   /** What clients of this route may send, by name. Default: what they send goes to the handler's listeners. */
   messages?: MessageDefinitions
+}
+
+type Given<Options> = { [Key in keyof Options]-?: Exclude<Options[Key], undefined> }
+type Optional = 'authenticate' | 'userOf' | 'topics' | 'messages'
+
+/** The plugin's options, with the defaults of those that have one. */
+export type ResolvedOptions = Given<Omit<WebSocketPluginOptions, Optional>> & Pick<WebSocketPluginOptions, 'authenticate' | 'userOf'>
+
+/** The same as changed by one route. */
+export type ResolvedRouteOptions = ResolvedOptions & Pick<WebSocketRouteOptions, 'messages'> & { topics?: Given<TopicsOptions> | undefined }
+
+const DEFAULTS = {
+  origin: 'same-origin',
+  requireTls: false,
+  protocols: [],
+  signing: false,
+  maxPayload: 64 * 1024,
+  maxBufferedBytes: 1024 * 1024,
+  slowReader: 'close',
+  maxConnections: 20_000,
+  maxConnectionsPerAddress: 256,
+  maxConnectionsPerUser: 32,
+  maxMessagesPerSecond: 100,
+  maxBytesPerSecond: 1024 * 1024,
+  maxPendingMessages: 16,
+  handshakeTimeout: 10_000,
+  replyTimeout: 10_000,
+  idleTimeout: 3_600_000,
+  lifetime: 86_400_000,
+  pingInterval: 30_000,
+  closeDeadline: 1_500,
+  drainWindow: 2_000,
+} as const
+
+const MAX_TOPICS_PER_SOCKET = 100
+
+const checkOptions = optionChecker('websocket')
+
+const origin: Rule = {
+  expected: '"same-origin", an array (not empty) of origins such as "https://chat.example", or a function',
+  candidates: ['same-origin'],
+  accepts: value => value === 'same-origin' || typeof value === 'function' ||
+    (Array.isArray(value) && value.length > 0 && value.every(entry => typeof entry === 'string')),
+}
+
+/** What setTimeout() can wait for. */
+const MAX_MS = 2 ** 31 - 1
+const bytes = integer(1, 2 ** 30, 'bytes')
+const duration = integer(1, 600_000, 'ms')
+const durationOrNever = integer(0, MAX_MS, 'ms')
+const count = integer(0, 1e9, '0 for no limit')
+
+const guardRules = {
+  origin,
+  requireTls: boolean,
+  protocols: arrayOf(string('a subprotocol name (a token of RFC 9110)', /^[!#$%&'*+.^_`|~\w-]+$/)),
+  signing: { ...nested({ keys: signingKeys }), expected: 'false or an object { keys }' },
+  maxPayload: bytes,
+  maxBufferedBytes: bytes,
+  slowReader: oneOf(['close', 'drop-oldest', 'keep-latest']),
+  maxConnections: count,
+  maxConnectionsPerAddress: count,
+  maxConnectionsPerUser: count,
+  maxMessagesPerSecond: count,
+  maxBytesPerSecond: count,
+  maxPendingMessages: integer(1, 10_000, 'messages'),
+  handshakeTimeout: duration,
+  replyTimeout: duration,
+  idleTimeout: durationOrNever,
+  lifetime: durationOrNever,
+}
+
+const pluginRules = {
+  ...guardRules,
+  authenticate: func,
+  userOf: func,
+  pingInterval: durationOrNever,
+  closeDeadline: duration,
+  drainWindow: integer(0, 600_000, 'ms'),
+}
+
+const scopeRules = {
+  ...guardRules,
+  authenticate: { expected: 'a function or false', accepts: (value: unknown) => value === false || func.accepts(value) } satisfies Rule,
+}
+
+const topicsRule = nested({ authorize: func, maxPerSocket: integer(1, 1e6, 'topics') })
+
+/** Throws FST_KEEP_WEBSOCKET_OPTION_UNKNOWN or FST_KEEP_WEBSOCKET_OPTION_INVALID. */
+export function resolveOptions (options: WebSocketPluginOptions): ResolvedOptions {
+  checkOptions(options, orFalse(options, pluginRules))
+  checkOriginList('origin', options.origin)
+  return { ...DEFAULTS, ...given(options) }
+}
+
+/** The options of the scope above, as changed by a registration in a scope below. Throws as {@link resolveOptions} does. */
+export function resolveScopeOptions (above: ResolvedOptions, changes: WebSocketScopeOptions): ResolvedOptions {
+  checkOptions(changes, orFalse(changes, scopeRules))
+  checkOriginList('origin', changes.origin)
+  return changed(above, changes)
+}
+
+/**
+ * The options of a scope, as changed by one route.
+ *
+ * @param key under which the route has them: `websocket` or `wsOptions`
+ * @throws as {@link resolveOptions} does
+ */
+export function resolveRouteOptions (scope: ResolvedOptions, key: string, { topics, messages, ...changes }: WebSocketRouteOptions): ResolvedRouteOptions {
+  const rules = { ...orFalse(changes, scopeRules), topics: topicsRule, messages: messagesRule(messages) }
+  checkOptions({ [key]: { ...changes, topics, messages } }, { [key]: nested(rules) })
+  checkOriginList(`${key}.origin`, changes.origin)
+  if (topics !== undefined && !func.accepts(topics.authorize)) {
+    throw invalid(`option "${key}.topics" must have a function "authorize", which says who may subscribe to what`)
+  }
+  return {
+    ...changed(scope, changes),
+    messages,
+    topics: topics && { ...topics, maxPerSocket: topics.maxPerSocket ?? MAX_TOPICS_PER_SOCKET },
+  }
+}
+
+function changed (options: ResolvedOptions, changes: WebSocketScopeOptions): ResolvedOptions {
+  const authenticate = changes.authenticate ?? options.authenticate
+  return { ...options, ...given(changes), authenticate: authenticate === false ? undefined : authenticate }
+}
+
+/** `signing: false` has no keys of its own to check. */
+function orFalse<Rules extends { signing: Rule }> ({ signing }: WebSocketGuardOptions, rules: Rules): Rules {
+  return signing === false ? { ...rules, signing: boolean } : rules
+}
+
+function given<Options extends object> (options: Options): Given<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<Options>
+}
+
+/** An entry that no browser can ever send would refuse its own users, or be read as something wider by its author. */
+function checkOriginList (key: string, option: OriginOption | undefined): void {
+  if (!Array.isArray(option)) return
+  for (const entry of option as readonly string[]) {
+    if (canonicalOrigin(entry) === entry) continue
+    throw invalid(`option "${key}" lists ${JSON.stringify(entry)}, which is not a bare origin (scheme, host, port unless it is the default)${meant(entry)}`)
+  }
+}
+
+function meant (entry: string): string {
+  const origin = URL.canParse(entry) ? canonicalOrigin(new URL(entry).origin) : undefined
+  return origin === undefined ? '' : `, did you mean "${origin}"?`
+}
+
+function invalid (what: string): Error {
+  return Object.assign(new checkOptions.OptionInvalid(`websocket: ${what}`), { exitCode: 78 })
 }

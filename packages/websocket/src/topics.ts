@@ -8,6 +8,14 @@ export class Topics {
   readonly #subscribers = new Map<string, Set<GuardedWebSocket>>()
   readonly #topics = new Map<GuardedWebSocket, Set<string>>()
 
+  check (topic: unknown): void {
+    checkTopic(topic)
+  }
+
+  countOf (socket: GuardedWebSocket): number {
+    return this.#topics.get(socket)?.size ?? 0
+  }
+
   subscribe (socket: GuardedWebSocket, topic: string): void {
     checkTopic(topic)
     // A closed socket never says so again: it would stay for ever.

@@ -1,18 +1,22 @@
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { ShuttingDown } from './errors.js'
+import { RETRY_AFTER, ShuttingDown } from './errors.js'
+import type { Admission } from './socket-guard.js'
 
 export interface UpgradesOptions {
-  /** Time in ms that a handshake may take, from its headers to the end of its answer. */
+  /** Time in ms that a handshake may take, from its headers to the end of its answer, unless its route says otherwise. */
   handshakeTimeout: number
   /** A handshake took longer: its connection is cut. */
-  onTimeout: () => void
+  onTimeout: (handshakeTimeout: number) => void
 }
 
 interface Handshake {
-  socket: Duplex
-  stopWatching: () => void
+  readonly connection: Duplex
+  readonly startedAt: number
+  timer: NodeJS.Timeout
+  readonly onEnd: () => void
+  readonly onClose: () => void
 }
 
 /**
@@ -22,16 +26,18 @@ interface Handshake {
 export class Upgrades extends EventEmitter {
   /** By request: its connection is not `request.socket` where Node has yet to read a body. */
   readonly #pending = new Map<IncomingMessage, Handshake>()
+  /** Who was let in, until the socket is made. */
+  readonly #admissions = new WeakMap<Duplex, Admission>()
   readonly #options: UpgradesOptions
   #isClosed = false
 
   constructor (server: Server, options: UpgradesOptions) {
     super()
     this.#options = options
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.#watch(request, socket)
-      if (this.#isClosed) refuse(socket)
-      else this.emit('upgrade', request, socket, head)
+    server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
+      this.#watch(request, connection)
+      if (this.#isClosed) refuse(connection)
+      else this.emit('upgrade', request, connection, head)
     })
   }
 
@@ -41,13 +47,44 @@ export class Upgrades extends EventEmitter {
     if (handshake === undefined) return
     response.shouldKeepAlive = false
     // What Fastify answers before its hooks (a malformed URL) passes the hook of @fastify/websocket that would end it.
-    response.once('finish', () => handshake.socket.destroy())
+    response.once('finish', () => handshake.connection.destroy())
+  }
+
+  /** The route of this handshake gives it another time (ms), counted from its beginning. */
+  limit (request: IncomingMessage, handshakeTimeout: number): void {
+    const handshake = this.#pending.get(request)
+    if (handshake === undefined || handshakeTimeout === this.#options.handshakeTimeout) return
+    clearTimeout(handshake.timer)
+    handshake.timer = this.#timer(handshake.connection, handshake.startedAt + handshakeTimeout - performance.now(), handshakeTimeout)
+  }
+
+  /** The handshake has passed the guard. @returns `false` if its connection is gone */
+  admit (request: IncomingMessage, admission: Admission): boolean {
+    const handshake = this.#pending.get(request)
+    if (handshake !== undefined) this.#admissions.set(handshake.connection, admission)
+    return handshake !== undefined
+  }
+
+  admissionOf (request: IncomingMessage): Admission | undefined {
+    const handshake = this.#pending.get(request)
+    return handshake && this.#admissions.get(handshake.connection)
+  }
+
+  /** Gives the admission to the socket that is being made on this connection; it is the socket's own from now on. */
+  takeAdmission (connection: Duplex): Admission | undefined {
+    const admission = this.#admissions.get(connection)
+    this.#admissions.delete(connection)
+    return admission
   }
 
   /** The handshake on this connection is done. */
   settled (request: IncomingMessage): void {
-    this.#pending.get(request)?.stopWatching()
-    if (this.#pending.delete(request) && this.#pending.size === 0) this.emit('idle')
+    const handshake = this.#pending.get(request)
+    if (handshake === undefined) return
+    clearTimeout(handshake.timer)
+    handshake.connection.off('end', handshake.onEnd).off('close', handshake.onClose)
+    this.#pending.delete(request)
+    if (this.#pending.size === 0) this.emit('idle')
   }
 
   /** Resolves when no handshake is under way. */
@@ -58,7 +95,7 @@ export class Upgrades extends EventEmitter {
   /** Cuts the connections whose handshake is not done; returns how many. */
   cut (): number {
     const { size } = this.#pending
-    for (const { socket } of this.#pending.values()) socket.destroy()
+    for (const { connection } of this.#pending.values()) connection.destroy()
     return size
   }
 
@@ -70,34 +107,42 @@ export class Upgrades extends EventEmitter {
     this.#isClosed = true
   }
 
-  #watch (request: IncomingMessage, socket: Duplex): void {
-    const destroy = () => { socket.destroy() }
-    const timer = setTimeout(() => {
-      this.#options.onTimeout()
-      destroy()
-    }, this.#options.handshakeTimeout).unref()
-    // A client that leaves by FIN: Node's servers leave their own half open.
-    socket.once('end', destroy)
-    socket.once('close', () => this.settled(request))
-    function stopWatching () {
-      clearTimeout(timer)
-      socket.off('end', destroy)
+  #watch (request: IncomingMessage, connection: Duplex): void {
+    const handshake: Handshake = {
+      connection,
+      startedAt: performance.now(),
+      timer: this.#timer(connection, this.#options.handshakeTimeout),
+      // A client that leaves by FIN: Node's servers leave their own half open.
+      onEnd: () => { connection.destroy() },
+      onClose: () => {
+        this.takeAdmission(connection)?.seat.leave()
+        this.settled(request)
+      },
     }
-    this.#pending.set(request, { socket, stopWatching })
+    connection.once('end', handshake.onEnd).once('close', handshake.onClose)
+    this.#pending.set(request, handshake)
+  }
+
+  #timer (connection: Duplex, ms: number, handshakeTimeout = ms): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#options.onTimeout(handshakeTimeout)
+      connection.destroy()
+    }, Math.max(1, ms)).unref()
   }
 }
 
-function refuse (socket: Duplex): void {
+function refuse (connection: Duplex): void {
   const { statusCode, code, message } = new ShuttingDown()
   const body = JSON.stringify({ statusCode, code, error: 'Service Unavailable', message })
   // Node takes its own error listener away before it emits `upgrade`.
-  socket.on('error', () => socket.destroy())
-  socket.end([
+  connection.on('error', () => connection.destroy())
+  connection.end([
     'HTTP/1.1 503 Service Unavailable',
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
+    `Retry-After: ${RETRY_AFTER[code]}`,
     'Connection: close',
     '',
     body,
-  ].join('\r\n'), () => socket.destroy())
+  ].join('\r\n'), () => connection.destroy())
 }
