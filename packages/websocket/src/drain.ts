@@ -37,6 +37,9 @@ export interface DrainOptions {
 const GOING_AWAY = [1001, 'server is shutting down'] as const
 const SERVICE_RESTART = [1012, 'server restarts'] as const
 
+/** What ws says where no close frame came. */
+const NO_CLOSE_FRAME = 1006
+
 /** ms between two close frames at most: a few sockets need no window. */
 const WIDEST_GAP = 5
 /** ms between two batches of close frames. */
@@ -50,7 +53,7 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
 
   function cut (): void {
     cutNow.abort()
-    terminated += server.clients.size + upgrades.cut()
+    terminated += upgrades.cut()
     for (const socket of server.clients) {
       // Whom the window had not come to yet is told too; to the others this is nothing new.
       socket.close(...goodbye)
@@ -61,6 +64,7 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
   async function begin (): Promise<void> {
     const sockets = [...server.clients]
     if (isReplaced()) goodbye = SERVICE_RESTART
+    for (const socket of sockets) socket.once('close', (closeCode: number) => { if (closeCode === NO_CLOSE_FRAME) terminated++ })
     const closed = once(server, 'close')
     // A handshake that passed the guard just now is answered 503 by ws itself.
     server.close()

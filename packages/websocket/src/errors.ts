@@ -38,6 +38,10 @@ export const RETRY_AFTER: Readonly<Record<string, number>> = {
   FST_KEEP_WEBSOCKET_USER_LIMIT: 30,
 }
 
+/** What was published is no string, no bytes, and nothing that JSON can carry. */
+export const MessageInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_MESSAGE_INVALID',
+  'a message is a string (sent as text), a Uint8Array (sent as binary) or what JSON can carry, got %s', 500, TypeError)
+
 /** A message of a type that the route has not registered. */
 export const MessageUnknown = createError<[string]>('FST_KEEP_WEBSOCKET_MESSAGE_UNKNOWN', 'there is no message %s here', 404)
 
@@ -59,10 +63,6 @@ export const TopicLimit = createError<[number]>('FST_KEEP_WEBSOCKET_TOPIC_LIMIT'
 /** A topic name that is empty, too long, or has a wildcard in it. */
 export const TopicInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_TOPIC_INVALID',
   'a topic is a string of 1 to 256 characters without "*", "#" and "+", got %s', 400, TypeError)
-
-/** Something else than a string or bytes was published. */
-export const MessageInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_MESSAGE_INVALID',
-  'a message is a string (sent as text) or a Buffer (sent as binary), got %s', 500, TypeError)
 
 /** `sendAsync` on a socket that is not open, or that closed before there was room. */
 export const SendFailed = createError('FST_KEEP_WEBSOCKET_SEND_FAILED', 'the socket was closed before the message was sent', 500)

@@ -13,15 +13,16 @@ import type { RouteStatistics } from './statistics.js'
 /** What this package adds to an instance, as `app.websocket`. */
 export interface FastkeepWebSocket<TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault> {
   /**
-   * Sends a message to every socket of this process that has subscribed to the topic: a string as text, bytes as binary.
-   * A socket that has more than `maxBufferedBytes` waiting is closed with 1013 instead, as by its own `send`.
+   * Sends a message to every socket that has subscribed to the topic, in this process and, by the broker, in others, at
+   * most once to each: a string as text, bytes as binary, anything else as JSON; on routes with envelopes as a
+   * `keep.topic` (PROTOCOL.md). What is published within one turn of the event loop goes to each socket in one write.
    *
-   * Returns the number of sockets that it was handed to. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID and
-   * FST_KEEP_WEBSOCKET_MESSAGE_INVALID.
-   *
-   * @example app.websocket.publish('room/7', JSON.stringify({ text: 'hello' })) // 2
+   * @param key under `slowReader: 'keep-latest'` what this is the latest of; default the topic
+   * @returns the number of sockets of this process that it was handed to
+   * @throws FST_KEEP_WEBSOCKET_TOPIC_INVALID, FST_KEEP_WEBSOCKET_MESSAGE_INVALID
+   * @example app.websocket.publish('room/7', { text: 'hello' }) // 2
    */
-  publish (topic: string, message: string | Uint8Array): number
+  publish (topic: string, message: unknown, options?: { key?: string }): number
   /** The open sockets that have subscribed to the topic, as they are now. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID. */
   subscribers (topic: string): ReadonlySet<GuardedWebSocket>
   /**

@@ -1,5 +1,6 @@
 import { arrayOf, boolean, func, integer, nested, oneOf, optionChecker, string, type Rule } from '@fastkeep/options'
 import type { FastifyRequest } from 'fastify'
+import type { Broker } from './brokers/broker.js'
 import { messagesRule, type MessageDefinitions } from './message-definition.js'
 import { canonicalOrigin, type OriginOption } from './origin.js'
 import { signingKeys, type SigningOptions } from './signing-keys.js'
@@ -72,6 +73,8 @@ export interface WebSocketPluginOptions extends WebSocketGuardOptions {
    * string or a number, or its `id` if that is one, otherwise the session's subject.
    */
   userOf?: (peer: Peer, request: FastifyRequest) => string | undefined
+  /** Carries publications to other processes. Default: to the other workers of an engine's supervisor, otherwise nowhere. */
+  broker?: Broker
   /** Time in ms between two pings of a socket; one that has not answered by the next is cut. `0`: no pings. Default 30,000. */
   pingInterval?: number
   /** Time in ms that a peer has to answer a close frame before its connection is cut. Default 1,500. */
@@ -95,10 +98,10 @@ export interface WebSocketRouteOptions extends WebSocketScopeOptions {
 }
 
 type Given<Options> = { [Key in keyof Options]-?: Exclude<Options[Key], undefined> }
-type Optional = 'authenticate' | 'userOf' | 'topics' | 'messages'
+type Optional = 'authenticate' | 'userOf' | 'broker' | 'topics' | 'messages'
 
 /** The plugin's options, with the defaults of those that have one. */
-export type ResolvedOptions = Given<Omit<WebSocketPluginOptions, Optional>> & Pick<WebSocketPluginOptions, 'authenticate' | 'userOf'>
+export type ResolvedOptions = Given<Omit<WebSocketPluginOptions, Optional>> & Pick<WebSocketPluginOptions, 'authenticate' | 'userOf' | 'broker'>
 
 /** The same as changed by one route. */
 export type ResolvedRouteOptions = ResolvedOptions & Pick<WebSocketRouteOptions, 'messages'> & { topics?: Given<TopicsOptions> | undefined }
@@ -168,6 +171,7 @@ const pluginRules = {
   ...guardRules,
   authenticate: func,
   userOf: func,
+  broker: { expected: 'a broker, such as redisBroker() gives', accepts: isBroker } satisfies Rule,
   pingInterval: durationOrNever,
   closeDeadline: duration,
   drainWindow: integer(0, 600_000, 'ms'),
@@ -217,6 +221,10 @@ export function resolveRouteOptions (scope: ResolvedOptions, key: string, { topi
 function changed (options: ResolvedOptions, changes: WebSocketScopeOptions): ResolvedOptions {
   const authenticate = changes.authenticate ?? options.authenticate
   return { ...options, ...given(changes), authenticate: authenticate === false ? undefined : authenticate }
+}
+
+function isBroker (value: unknown): boolean {
+  return ['open', 'publish', 'subscribe', 'unsubscribe', 'close'].every(method => typeof (Object(value) as Record<string, unknown>)[method] === 'function')
 }
 
 /** `signing: false` has no keys of its own to check. */

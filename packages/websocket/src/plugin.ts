@@ -3,6 +3,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
+import { brokerFor, connectBroker } from './brokers/connect.js'
 import { createDrain, type DrainingEngine } from './drain.js'
 import type { FastkeepWebSocket, GuardedWebSocketHandler } from './fastify.js'
 import { guardedSocketClass, type InnerSocket } from './guarded-socket.js'
@@ -32,7 +33,8 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
   const { closeDeadline, handshakeTimeout, drainWindow, pingInterval } = options
   const engine = app.hasDecorator('engine') ? app.getDecorator<DrainingEngine>('engine').server : undefined
   const routes = new Routes(app, options)
-  const topics = new Topics()
+  const broker = brokerFor(app, options.broker)
+  const topics = new Topics(broker)
   const upgrades = new Upgrades(app.server as Server, {
     handshakeTimeout,
     onTimeout: handshakeTimeout => report(app.log, 'warn', 'refused', { code: 'FST_KEEP_WEBSOCKET_HANDSHAKE_TIMEOUT', handshakeTimeout },
@@ -76,7 +78,7 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
   app.injectWS = injectAnswering(app.injectWS)
 
   const control: FastkeepWebSocket = {
-    publish: (topic, message) => topics.publish(topic, message),
+    publish: (topic, message, { key } = {}) => topics.publish(topic, message, key),
     subscribers: topic => topics.subscribers(topic),
     message: definition => definition,
     statistics: () => routes.statistics(server.clients),
@@ -86,6 +88,7 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
   app.decorate('websocket', control)
   routesOf.set(control, routes)
   engine?.onDrain?.(control.drain)
+  connectBroker(app, broker, topics)
   app.addHook('onClose', async () => liveness.stop())
 
   function guardRoute (this: FastifyInstance, route: RouteOptions): void {

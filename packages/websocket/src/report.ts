@@ -6,8 +6,10 @@ const channels = {
   refused: channel('fastkeep:websocket:refused'),
   closing: channel('fastkeep:websocket:closing'),
   closed: channel('fastkeep:websocket:closed'),
+  slow: channel('fastkeep:websocket:slow'),
   failed: channel('fastkeep:websocket:failed'),
   drained: channel('fastkeep:websocket:drained'),
+  broker: channel('fastkeep:websocket:broker'),
 }
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'

@@ -1,4 +1,5 @@
-import type { InnerSocket, SendOptions } from './guarded-socket.js'
+import type { InnerSocket } from './guarded-socket.js'
+import type { Data, SendOptions } from './outbox.js'
 import { SignatureRefused, Signing, type KeyRing } from './signing.js'
 
 /** The signing of a socket of this server: its handshake, its deadline, what is refused. */
@@ -36,11 +37,11 @@ export class SignedTraffic {
     return undefined
   }
 
-  sign<Data> (data: Data, { binary, fin }: SendOptions): Data {
+  sign (data: Data, { binary, fin }: SendOptions): Data {
     if (this.#isOwnMessage) return data
     if (fin === false) throw new TypeError('a signed message cannot be sent in fragments: send it whole')
     const isBinary = binary ?? (typeof data !== 'string' && typeof data !== 'number')
-    return this.#signing.sign(typeof data === 'string' || typeof data === 'number' ? String(data) : bufferOf(data), isBinary) as Data
+    return this.#signing.sign(typeof data === 'string' || typeof data === 'number' ? String(data) : bufferOf(data), isBinary)
   }
 
   end (): void {

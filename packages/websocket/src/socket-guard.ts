@@ -1,11 +1,11 @@
 import { errorMonitor } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { makeRoom } from './backpressure.js'
 import type { Seat } from './connection-limits.js'
-import type { InnerSocket, SendOptions } from './guarded-socket.js'
+import type { InnerSocket } from './guarded-socket.js'
 import { byteLength, Inbox, type InboxOwner } from './inbox.js'
 import { MessageFlow } from './message-flow.js'
+import type { Data, SendOptions } from './outbox.js'
 import { RateLimit } from './rate-limit.js'
 import { report, type Level, type Report, type ReportedEvent } from './report.js'
 import type { RoutePolicy } from './route-policy.js'
@@ -136,9 +136,8 @@ export class SocketGuard implements InboxOwner {
   }
 
   /** What is to be sent instead of the message: signed, where that is asked for. */
-  outgoing<Data> (data: Data, options: SendOptions): Data {
+  outgoing (data: Data, options: SendOptions): Data {
     this.hasTraffic = true
-    makeRoom(this.#socket)
     return this.#signing === undefined ? data : this.#signing.sign(data, options)
   }
 
