@@ -39,7 +39,7 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
       if (isDraining()) throw new ShuttingDown()
       checkHandshakeHeaders(request, reply)
       if (policy.requireTls && request.protocol !== 'https') throw new TlsRequired()
-      await checkOrigin(request, isRightOrigin, policy.authenticate !== undefined)
+      await checkOrigin(request, isRightOrigin, policy.origin === 'any' || policy.authenticate !== undefined)
       seat.take(policy.connectionScopes)
       const peer = policy.authenticate === undefined ? undefined : await authenticated(request, policy.authenticate)
       const user = (policy.userOf ?? userOf)(peer, request)
@@ -90,11 +90,11 @@ function areProtocols (header: string): boolean {
   return names.every(name => /^[!#$%&'*+.^_`|~\w-]+$/.test(name)) && new Set(names).size === names.length
 }
 
-async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, authenticates: boolean): Promise<void> {
+async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, mayBeAbsent: boolean): Promise<void> {
   const { origin } = request.headers
   if (origin === undefined) {
     // Every browser sends one: this is another client, which nothing but `authenticate` can tell from a stranger.
-    if (authenticates) return
+    if (mayBeAbsent) return
     throw new OriginRefused('a client without Origin is refused where nothing authenticates it')
   }
   // Only `true` will do: a function that returns something else has not decided.
