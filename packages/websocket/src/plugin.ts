@@ -57,6 +57,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
   const serverOptions = {
     closeTimeout: closeDeadline,
     handleProtocols: (offered: ReadonlySet<string>, request: IncomingMessage) => chooseProtocol(offered, upgrades.admissionOf(request)?.policy.protocols),
+    ...options.options,
     ...left.options,
     server: upgrades as unknown as Server,
     maxPayload: options.maxPayload,
