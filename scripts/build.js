@@ -33,9 +33,10 @@ async function readPackages () {
 /** One file for each entry point, with what several of them share in chunks, so that they share its state too. */
 async function bundle ({ folder, manifest }, inlined) {
   const { dependencies, peerDependencies } = manifest
+  const entries = publicEntries(manifest)
   const { metafile } = await build({
     absWorkingDir: folder,
-    entryPoints: [...publicEntries(manifest), ...await entriesLoadedByURL(folder)],
+    entryPoints: [...entries.filter(entry => !isForBrowsers(entry)), ...await entriesLoadedByURL(folder)],
     outdir: 'dist',
     bundle: true,
     splitting: true,
@@ -50,8 +51,25 @@ async function bundle ({ folder, manifest }, inlined) {
     metafile: true,
     logLevel: 'warning',
   })
+  const forBrowsers = await build({
+    absWorkingDir: folder,
+    entryPoints: entries.filter(isForBrowsers),
+    outdir: 'dist',
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2022',
+    metafile: true,
+    logLevel: 'warning',
+  })
   assertOwn(folder, metafile)
-  await removeOthers(join(folder, 'dist'), new Set(Object.keys(metafile.outputs).map(path => join(folder, path))))
+  await removeOthers(join(folder, 'dist'), new Set(Object.keys({ ...metafile.outputs, ...forBrowsers.metafile.outputs }).map(path => join(folder, path))))
+}
+
+/** What a page can load as it is: one file, and small. */
+function isForBrowsers ({ out }) {
+  return out.startsWith('client/')
 }
 
 /** `dist/a/b.js` of `exports` and `bin`, under whatever condition, is built from `src/a/b.ts`. */

@@ -64,6 +64,9 @@ function sentence (errors: ReadonlyArray<{ instancePath?: string, message?: stri
   return errors.map(({ instancePath = '', message = 'is invalid' }) => `data${instancePath} ${message}`).join(', ') || 'data is invalid'
 }
 
+/** The messages of the protocol that each route with envelopes takes. */
+export const OWN_MESSAGES: CompiledMessages = new Map([['keep.ping', { validate: data => data, handle: () => undefined, serialize: () => undefined }]])
+
 /** The messages by which clients of a route with `topics` subscribe. */
 export const TOPIC_MESSAGES: CompiledMessages = new Map<string, CompiledMessage>([
   ['keep.subscribe', {

@@ -3,7 +3,7 @@ import type { RoutePolicy } from './route-policy.js'
 
 /** What is in force on a route, for people and for tests. Durations are in ms, sizes in bytes, `0` is no limit. */
 export interface RouteDescription extends Required<WebSocketLimits> {
-  origin: 'same-origin' | readonly string[] | 'a function'
+  origin: 'same-origin' | 'any' | readonly string[] | 'a function'
   authenticates: boolean
   requireTls: boolean
   /** Empty: the first that the client offers. */

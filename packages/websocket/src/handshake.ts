@@ -15,7 +15,7 @@ export interface HandshakeOptions {
   /** Whether new sockets are refused because the server is going away. */
   isDraining: () => boolean
   /** The handshake has been given to this route. */
-  begin: (request: FastifyRequest) => void
+  begin: (request: FastifyRequest, seat: Seat) => void
   /** Told who has passed. */
   admit: (request: FastifyRequest, peer: Peer, seat: Seat) => void
 }
@@ -35,11 +35,11 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
     // A request of `injectWS` has no address.
     const seat = new Seat(request.ip as string | undefined)
     try {
-      begin(request)
+      begin(request, seat)
       if (isDraining()) throw new ShuttingDown()
       checkHandshakeHeaders(request, reply)
       if (policy.requireTls && request.protocol !== 'https') throw new TlsRequired()
-      await checkOrigin(request, isRightOrigin, policy.authenticate !== undefined)
+      await checkOrigin(request, isRightOrigin, policy.origin === 'any' || policy.authenticate !== undefined)
       seat.take(policy.connectionScopes)
       const peer = policy.authenticate === undefined ? undefined : await authenticated(request, policy.authenticate)
       const user = (policy.userOf ?? userOf)(peer, request)
@@ -50,7 +50,7 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
       const retryAfter = RETRY_AFTER[codeOf(error)]
       if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
       policy.counters.refused(codeOf(error))
-      reportRefusal(request, error as Error)
+      reportRefusal(request, error as Error, policy.route)
       throw error
     }
   }
@@ -90,11 +90,11 @@ function areProtocols (header: string): boolean {
   return names.every(name => /^[!#$%&'*+.^_`|~\w-]+$/.test(name)) && new Set(names).size === names.length
 }
 
-async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, authenticates: boolean): Promise<void> {
+async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, mayBeAbsent: boolean): Promise<void> {
   const { origin } = request.headers
   if (origin === undefined) {
     // Every browser sends one: this is another client, which nothing but `authenticate` can tell from a stranger.
-    if (authenticates) return
+    if (mayBeAbsent) return
     throw new OriginRefused('a client without Origin is refused where nothing authenticates it')
   }
   // Only `true` will do: a function that returns something else has not decided.
@@ -126,9 +126,10 @@ function codeOf (error: unknown): string {
   return typeof code === 'string' ? code : 'FST_KEEP_WEBSOCKET_REFUSED'
 }
 
-function reportRefusal (request: FastifyRequest, error: Error & { statusCode?: unknown }): void {
+function reportRefusal (request: FastifyRequest, error: Error & { statusCode?: unknown }, route?: string): void {
   report(request.log, 'info', 'refused', {
     code: codeOf(error),
+    route,
     statusCode: error.statusCode,
     origin: request.headers.origin,
     // Unlike the visitor's origin only in the scheme: TLS ends at a proxy, and `trustProxy` is not set.

@@ -23,14 +23,16 @@ const LAST_EVENTS: ReadonlySet<string | symbol> = new Set(['close', 'error', err
 export class Inbox {
   readonly #socket: WebSocket
   readonly #owner: InboxOwner
+  readonly #containsErrors: boolean
   readonly #releaseSoon: (event: string | symbol) => void
   #held: Array<[data: unknown, isBinary: boolean]> | undefined = []
   #heldBytes = 0
   #hasStopped = false
 
-  constructor (socket: WebSocket, owner: InboxOwner, holdsUntilReleased: boolean) {
+  constructor (socket: WebSocket, owner: InboxOwner, holdsUntilReleased: boolean, containsErrors: boolean) {
     this.#socket = socket
     this.#owner = owner
+    this.#containsErrors = containsErrors
     // `newListener` comes before the listener is attached, and others may be attached in the same breath.
     this.#releaseSoon = event => { if (event === 'message') queueMicrotask(() => this.release()) }
     if (!holdsUntilReleased) socket.on('newListener', this.#releaseSoon)
@@ -67,6 +69,10 @@ export class Inbox {
   deliver (event: string | symbol, args: readonly unknown[]): void {
     for (const listener of this.#socket.rawListeners(event)) {
       if (this.#hasStopped && !LAST_EVENTS.has(event)) return
+      if (!this.#containsErrors) {
+        Reflect.apply(listener, this.#socket, args)
+        continue
+      }
       try {
         const result: unknown = Reflect.apply(listener, this.#socket, args)
         if (result instanceof Promise) result.catch((error: unknown) => this.fail(error))

@@ -9,13 +9,13 @@ const PRECISION = 8
 
 /** Asks all sockets of a server whether they are still there, from one timer that runs while there is a socket. */
 export class Liveness {
-  readonly #sockets: ReadonlySet<WebSocket>
+  readonly #sockets: () => Iterable<WebSocket>
   readonly #pingInterval: number
   #tick = LONGEST_TICK
   #timer: NodeJS.Timeout | undefined
 
   /** @param pingInterval ms; `0` for no pings */
-  constructor (sockets: ReadonlySet<WebSocket>, pingInterval: number) {
+  constructor (sockets: () => Iterable<WebSocket>, pingInterval: number) {
     this.#sockets = sockets
     this.#pingInterval = pingInterval
     this.expect(pingInterval)
@@ -38,7 +38,8 @@ export class Liveness {
   }
 
   #look (now: number): void {
-    if (this.#sockets.size === 0) this.stop()
-    for (const socket of this.#sockets) (socket as InnerSocket).guard.look(now, this.#pingInterval)
+    const sockets = [...this.#sockets()]
+    if (sockets.length === 0) this.stop()
+    for (const socket of sockets) (socket as InnerSocket).guard.look(now, this.#pingInterval)
   }
 }

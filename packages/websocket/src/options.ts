@@ -109,7 +109,7 @@ export type ResolvedOptions = Given<Omit<WebSocketPluginOptions, Optional>> & Pi
 /** The same as changed by one route. */
 export type ResolvedRouteOptions = ResolvedOptions & Pick<WebSocketRouteOptions, 'messages'> & { topics?: Given<TopicsOptions> | undefined }
 
-const DEFAULTS = {
+export const DEFAULTS: ResolvedOptions = {
   origin: 'same-origin',
   requireTls: false,
   protocols: [],
@@ -130,16 +130,16 @@ const DEFAULTS = {
   pingInterval: 30_000,
   closeDeadline: 1_500,
   drainWindow: 2_000,
-} as const
+}
 
 const MAX_TOPICS_PER_SOCKET = 100
 
 const checkOptions = optionChecker('websocket')
 
 const origin: Rule = {
-  expected: '"same-origin", an array (not empty) of origins such as "https://chat.example", or a function',
-  candidates: ['same-origin'],
-  accepts: value => value === 'same-origin' || typeof value === 'function' ||
+  expected: '"same-origin", "any", an array (not empty) of origins such as "https://chat.example", or a function',
+  candidates: ['same-origin', 'any'],
+  accepts: value => value === 'same-origin' || value === 'any' || typeof value === 'function' ||
     (Array.isArray(value) && value.length > 0 && value.every(entry => typeof entry === 'string')),
 }
 
@@ -188,10 +188,10 @@ const scopeRules = {
 const topicsRule = nested({ authorize: func, maxPerSocket: integer(1, 1e6, 'topics') })
 
 /** Throws FST_KEEP_WEBSOCKET_OPTION_UNKNOWN or FST_KEEP_WEBSOCKET_OPTION_INVALID. */
-export function resolveOptions (options: WebSocketPluginOptions): ResolvedOptions {
+export function resolveOptions (options: WebSocketPluginOptions, defaults = DEFAULTS): ResolvedOptions {
   checkOptions(options, orFalse(options, pluginRules))
   checkOriginList('origin', options.origin)
-  return { ...DEFAULTS, ...given(options) }
+  return { ...defaults, ...given(options) }
 }
 
 /** The options of the scope above, as changed by a registration in a scope below. Throws as {@link resolveOptions} does. */

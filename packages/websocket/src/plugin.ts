@@ -9,8 +9,9 @@ import type { FastkeepWebSocket, GuardedWebSocketHandler } from './fastify.js'
 import { guardedSocketClass, type InnerSocket } from './guarded-socket.js'
 import { handshakeGuard, refuseUpgrade } from './handshake.js'
 import { injectAnswering } from './inject.js'
+import type { LeftToLibrary } from './left-to-library.js'
 import { Liveness } from './liveness.js'
-import { resolveOptions, type WebSocketPluginOptions } from './options.js'
+import { resolveOptions, type ResolvedOptions, type WebSocketPluginOptions } from './options.js'
 import { report } from './report.js'
 import { Routes } from './routes.js'
 import { closeWithSession } from './session-end.js'
@@ -24,18 +25,17 @@ const routesOf = new WeakMap<FastkeepWebSocket, Routes>()
 
 const websocketPlugin: FastifyPluginAsync<WebSocketPluginOptions> = async (app, given) => {
   const above = app.hasDecorator('websocket') ? routesOf.get(app.websocket) : undefined
-  if (above === undefined) await guardApp(app, given)
+  if (above === undefined) await guardApp(app, resolveOptions(given))
   else above.addScope(app, given)
 }
 
-async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): Promise<void> {
-  const options = resolveOptions(given)
+export async function guardApp (app: FastifyInstance, options: ResolvedOptions, left: LeftToLibrary = {}): Promise<void> {
   const { closeDeadline, handshakeTimeout, drainWindow, pingInterval } = options
   const engine = app.hasDecorator('engine') ? app.getDecorator<DrainingEngine>('engine').server : undefined
   const routes = new Routes(app, options)
   const broker = brokerFor(app, options.broker)
   const topics = new Topics(broker)
-  const upgrades = new Upgrades(app.server as Server, {
+  const upgrades = new Upgrades(left.options?.server ?? app.server as Server, {
     handshakeTimeout,
     onTimeout: handshakeTimeout => report(app.log, 'warn', 'refused', { code: 'FST_KEEP_WEBSOCKET_HANDSHAKE_TIMEOUT', handshakeTimeout },
       `WebSocket refused: its handshake took longer than ${handshakeTimeout} ms`),
@@ -48,31 +48,30 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
     routing(request, response)
   }
 
+  const liveness = new Liveness(() => app.websocketServer.clients ?? [], pingInterval)
+
   // Before @fastify/websocket adds its own: it must wrap what this one has made of the route.
   app.addHook('onRoute', guardRoute)
 
   // A variable: `closeTimeout` is not in the types of ws yet.
   const serverOptions = {
-    server: upgrades as unknown as Server,
-    maxPayload: options.maxPayload,
     closeTimeout: closeDeadline,
     handleProtocols: (offered: ReadonlySet<string>, request: IncomingMessage) => chooseProtocol(offered, upgrades.admissionOf(request)?.policy.protocols),
+    ...left.options,
+    server: upgrades as unknown as Server,
+    maxPayload: options.maxPayload,
   }
   await app.register(fastifyWebsocket, {
     options: serverOptions,
-    errorHandler: (error, socket) => (socket as InnerSocket).guard.lost(error),
-    preClose: async () => {
-      upgrades.close()
-      await drain()
-    },
+    ...left.errors ? { errorHandler: left.errorHandler } : { errorHandler: (error, socket) => (socket as InnerSocket).guard.lost(error) },
+    ...left.drain ? { preClose: left.preClose } : { preClose: closeAll },
   })
 
   const server = app.websocketServer
-  const liveness = new Liveness(server.clients, pingInterval)
   const drain = createDrain({ server, upgrades, isReplaced: () => engine?.isHandedOver === true, drainWindow, closeDeadline, log: app.log })
   server.options.WebSocket = guardedSocketClass(server.options.WebSocket as NonNullable<typeof server.options.WebSocket>, (socket, connection) => {
     const admission = upgrades.takeAdmission(connection) ?? routes.stranger(app.log)
-    return new SocketGuard(socket, connection, admission, topics, liveness.add(performance.now()))
+    return new SocketGuard(socket, connection, admission, topics, liveness.add(performance.now()), left)
   })
   server.on('connection', (_socket: WebSocket, request: IncomingMessage) => upgrades.settled(request))
   app.injectWS = injectAnswering(app.injectWS)
@@ -82,19 +81,28 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
     subscribers: topic => topics.subscribers(topic),
     presence: topic => topics.presence(topic),
     message: definition => definition,
-    statistics: () => routes.statistics(server.clients),
+    statistics: () => routes.statistics(server.clients ?? []),
     describe: route => routes.describe(route),
     drain: signal => drain(signal),
   }
   app.decorate('websocket', control)
   routesOf.set(control, routes)
-  engine?.onDrain?.(control.drain)
+  if (!left.drain) engine?.onDrain?.(control.drain)
   connectBroker(app, broker, topics)
-  app.addHook('onClose', async () => liveness.stop())
+  app.addHook('onClose', async () => {
+    upgrades.detach()
+    liveness.stop()
+  })
+
+  async function closeAll (): Promise<void> {
+    upgrades.close()
+    await drain()
+  }
 
   function guardRoute (this: FastifyInstance, route: RouteOptions): void {
     const policy = routes.add(this, route)
     if (policy === undefined) {
+      if (left.otherRoutes) return
       route.preParsing = [refuseUpgrade, route.preParsing ?? []].flat()
       return
     }
@@ -103,17 +111,19 @@ async function guardApp (app: FastifyInstance, given: WebSocketPluginOptions): P
     const guard = handshakeGuard({
       policy,
       isDraining: () => drain.hasBegun,
-      begin: request => upgrades.limit(request.raw, policy.handshakeTimeout),
+      begin: (request, seat) => upgrades.begin(request.raw, seat, policy.handshakeTimeout),
       admit: (request, peer, seat) => upgrades.admit(request.raw, { peer, policy, seat, log: request.log }) || seat.leave(),
     })
     route.preParsing = [guard, route.preParsing ?? []].flat()
-    if (route.websocket) route.handler = serve(route.handler as unknown as GuardedWebSocketHandler) as unknown as RouteOptions['handler']
-    else route.wsHandler = serve(route.wsHandler as GuardedWebSocketHandler) as RouteOptions['wsHandler']
+    const handler = (route.websocket ? route.handler : route.wsHandler) as unknown as GuardedWebSocketHandler
+    // @fastify/websocket says what is wrong with one that is no function.
+    const served = typeof handler === 'function' ? serve(handler, left) : handler
+    Object.assign(route, route.websocket ? { handler: served } : { wsHandler: served })
   }
 }
 
 /** The handler of a route as @fastify/websocket calls it. */
-function serve (handler: GuardedWebSocketHandler) {
+function serve (handler: GuardedWebSocketHandler, left: LeftToLibrary) {
   return async function serveSocket (this: FastifyInstance, rawSocket: WebSocket, request: FastifyRequest): Promise<void> {
     const socket = rawSocket as InnerSocket
     const { guard } = socket
@@ -124,6 +134,7 @@ function serve (handler: GuardedWebSocketHandler) {
       await handler.call(this, socket, request)
       guard.release()
     } catch (error) {
+      if (left.errors) throw error
       guard.fail(error)
     }
   }

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Seat } from './connection-limits.js'
 import type { InnerSocket } from './guarded-socket.js'
 import { byteLength, Inbox, type InboxOwner } from './inbox.js'
+import type { LeftToLibrary } from './left-to-library.js'
 import { MessageFlow } from './message-flow.js'
 import type { Data, SendOptions } from './outbox.js'
 import { RateLimit } from './rate-limit.js'
@@ -47,8 +48,11 @@ export class SocketGuard implements InboxOwner {
   #isFirstMessage = true
   #hasStopped = false
 
-  /** @param nextPing when the first ping is due, in ms of `performance.now()` */
-  constructor (socket: InnerSocket, connection: Duplex, { peer, policy, seat, log }: Admission, topics: Topics, nextPing: number) {
+  /**
+   * @param nextPing when the first ping is due, in ms of `performance.now()`
+   * @param left what is not guarded here
+   */
+  constructor (socket: InnerSocket, connection: Duplex, { peer, policy, seat, log }: Admission, topics: Topics, nextPing: number, left: LeftToLibrary) {
     this.#socket = socket
     this.#connection = connection
     this.#seat = seat
@@ -57,7 +61,8 @@ export class SocketGuard implements InboxOwner {
     this.policy = policy
     this.log = log
     this.topics = topics
-    this.#inbox = new Inbox(socket, this, policy.hasEnvelopes)
+    this.#inbox = new Inbox(socket, this, policy.hasEnvelopes, !left.errors)
+    if (left.earlyMessages && !policy.hasEnvelopes) this.#inbox.release()
     this.#signing = policy.keyRing && new SignedTraffic(socket, policy.keyRing)
     policy.counters.opened++
     this.report('debug', 'opened', { code: 'FST_KEEP_WEBSOCKET_OPENED' }, 'WebSocket opened')
@@ -111,8 +116,7 @@ export class SocketGuard implements InboxOwner {
         return true
       case 'ping':
       case 'pong':
-        if (event === 'pong') this.#receivePong()
-        if (this.#admits(byteLength(args[0]))) this.#inbox.deliver(event, args)
+        if ((event === 'pong' && this.#isAnswer()) || this.#admits(byteLength(args[0]))) this.#inbox.deliver(event, args)
         return true
       case 'close':
         this.#end(args[0] as number)
@@ -236,10 +240,12 @@ export class SocketGuard implements InboxOwner {
     return !this.#socket.isPaused && this.#connection.bytesRead === bytesRead
   }
 
-  #receivePong (): void {
-    if (this.#ping === undefined) return
+  /** Whether this pong was asked for: any other is traffic that counts. */
+  #isAnswer (): boolean {
+    if (this.#ping === undefined) return false
     this.latency = performance.now() - this.#ping.at
     this.#ping = undefined
+    return true
   }
 
   #stop (): void {

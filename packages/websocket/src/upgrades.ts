@@ -1,11 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Seat } from './connection-limits.js'
 import { RETRY_AFTER, ShuttingDown } from './errors.js'
 import type { Admission } from './socket-guard.js'
 
 export interface UpgradesOptions {
-  /** Time in ms that a handshake may take, from its headers to the end of its answer, unless its route says otherwise. */
+  /** Time in ms that a handshake may take, from its headers to the end of its answer, unless its route says otherwise; `0` for any. */
   handshakeTimeout: number
   /** A handshake took longer: its connection is cut. */
   onTimeout: (handshakeTimeout: number) => void
@@ -14,7 +15,9 @@ export interface UpgradesOptions {
 interface Handshake {
   readonly connection: Duplex
   readonly startedAt: number
-  timer: NodeJS.Timeout
+  /** What it takes of the limits, to be given back if no socket comes of it. */
+  seat?: Seat
+  timer: NodeJS.Timeout | undefined
   readonly onEnd: () => void
   readonly onClose: () => void
 }
@@ -28,17 +31,25 @@ export class Upgrades extends EventEmitter {
   readonly #pending = new Map<IncomingMessage, Handshake>()
   /** Who was let in, until the socket is made. */
   readonly #admissions = new WeakMap<Duplex, Admission>()
+  readonly #server: Server
   readonly #options: UpgradesOptions
   #isClosed = false
 
   constructor (server: Server, options: UpgradesOptions) {
     super()
+    this.#server = server
     this.#options = options
-    server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
-      this.#watch(request, connection)
-      if (this.#isClosed) refuse(connection)
-      else this.emit('upgrade', request, connection, head)
-    })
+    server.on('upgrade', this.#onUpgrade)
+  }
+
+  /** Lets go of the HTTP server, which may be another's. */
+  detach (): void {
+    this.#server.off('upgrade', this.#onUpgrade)
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
+    this.#watch(request, connection)
+    if (this.#isClosed || !this.emit('upgrade', request, connection, head)) refuse(connection)
   }
 
   /** The request is about to be answered by Fastify: unless a WebSocket comes of it, the answer is its connection's last. */
@@ -50,12 +61,18 @@ export class Upgrades extends EventEmitter {
     response.once('finish', () => handshake.connection.destroy())
   }
 
-  /** The route of this handshake gives it another time (ms), counted from its beginning. */
-  limit (request: IncomingMessage, handshakeTimeout: number): void {
+  /**
+   * The handshake has come to its route.
+   *
+   * @param handshakeTimeout ms, counted from its beginning
+   */
+  begin (request: IncomingMessage, seat: Seat, handshakeTimeout: number): void {
     const handshake = this.#pending.get(request)
-    if (handshake === undefined || handshakeTimeout === this.#options.handshakeTimeout) return
+    if (handshake === undefined) return
+    handshake.seat = seat
+    if (handshakeTimeout === this.#options.handshakeTimeout) return
     clearTimeout(handshake.timer)
-    handshake.timer = this.#timer(handshake.connection, handshake.startedAt + handshakeTimeout - performance.now(), handshakeTimeout)
+    handshake.timer = this.#timer(handshake.connection, handshake.startedAt, handshakeTimeout)
   }
 
   /** The handshake has passed the guard. @returns `false` if its connection is gone */
@@ -108,14 +125,15 @@ export class Upgrades extends EventEmitter {
   }
 
   #watch (request: IncomingMessage, connection: Duplex): void {
+    const startedAt = performance.now()
     const handshake: Handshake = {
       connection,
-      startedAt: performance.now(),
-      timer: this.#timer(connection, this.#options.handshakeTimeout),
+      startedAt,
+      timer: this.#timer(connection, startedAt, this.#options.handshakeTimeout),
       // A client that leaves by FIN: Node's servers leave their own half open.
       onEnd: () => { connection.destroy() },
       onClose: () => {
-        this.takeAdmission(connection)?.seat.leave()
+        handshake.seat?.leave()
         this.settled(request)
       },
     }
@@ -123,11 +141,12 @@ export class Upgrades extends EventEmitter {
     this.#pending.set(request, handshake)
   }
 
-  #timer (connection: Duplex, ms: number, handshakeTimeout = ms): NodeJS.Timeout {
+  #timer (connection: Duplex, startedAt: number, handshakeTimeout: number): NodeJS.Timeout | undefined {
+    if (handshakeTimeout === 0) return undefined
     return setTimeout(() => {
       this.#options.onTimeout(handshakeTimeout)
       connection.destroy()
-    }, Math.max(1, ms)).unref()
+    }, Math.max(1, startedAt + handshakeTimeout - performance.now())).unref()
   }
 }
 
