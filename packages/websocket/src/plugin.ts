@@ -80,6 +80,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
   const control: FastkeepWebSocket = {
     publish: (topic, message, { key } = {}) => topics.publish(topic, message, key),
     subscribers: topic => topics.subscribers(topic),
+    presence: topic => topics.presence(topic),
     message: definition => definition,
     statistics: () => routes.statistics(server.clients ?? []),
     describe: route => routes.describe(route),
