@@ -45,7 +45,11 @@ test('handlers, routes and the instance are typed', async t => {
   app.get('/typed', { websocket: true }, handler)
   // @ts-expect-error a plain route gets no socket
   app.get('/plain', socket => socket.subscribe('news'))
-  // @ts-expect-error only strings and bytes are published
-  t.throws(() => app.websocket.publish('news', { text: 'hello' }))
+  app.get('/options', { websocket: { authenticate: false, maxPayload: 10 } }, socket => {
+    isSame<typeof socket, GuardedWebSocket>(true)
+    isSame<typeof socket.latency, number | undefined>(true)
+  })
+  // @ts-expect-error a limit is a number
+  t.throws(() => app.get('/wrong', { websocket: { maxPayload: '1 MB' } }, () => {}), { code: 'FST_KEEP_WEBSOCKET_OPTION_INVALID' })
   await app.ready()
 })

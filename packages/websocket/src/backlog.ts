@@ -8,7 +8,6 @@ const MOST_FRAMES = 10_000
 
 /** Publications held for a reader that is behind, in the order in which they were published. */
 export class Backlog {
-  /** Whether its socket has been told of. */
   hasLeftOut = false
   readonly #isKeyed: boolean
   readonly #frames = new Map<unknown, Frame>()

@@ -64,6 +64,9 @@ export const TopicLimit = createError<[number]>('FST_KEEP_WEBSOCKET_TOPIC_LIMIT'
 export const TopicInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_TOPIC_INVALID',
   'a topic is a string of 1 to 256 characters without "*", "#" and "+", got %s', 400, TypeError)
 
+/** The `key` of a publication that is empty, too long, or no string. */
+export const KeyInvalid = createError<[string]>('FST_KEEP_WEBSOCKET_KEY_INVALID', 'a key is a string of 1 to 256 characters, got %s', 500, TypeError)
+
 /** `sendAsync` on a socket that is not open, or that closed before there was room. */
 export const SendFailed = createError('FST_KEEP_WEBSOCKET_SEND_FAILED', 'the socket was closed before the message was sent', 500)
 

@@ -10,19 +10,30 @@ import type { WebSocketRouteOptions } from './options.js'
 import type { GuardedWebSocket } from './socket.js'
 import type { RouteStatistics } from './statistics.js'
 
+export interface PublishOptions {
+  /**
+   * What the message is the latest of, 1 to 256 characters: where `slowReader` is `'keep-latest'` it takes the place of
+   * an earlier one of the same key that still waits for its reader. Default: the topic.
+   */
+  key?: string
+}
+
 /** What this package adds to an instance, as `app.websocket`. */
 export interface FastkeepWebSocket<TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault> {
   /**
-   * Sends a message to every socket that has subscribed to the topic, in this process and, by the broker, in others, at
-   * most once to each: a string as text, bytes as binary, anything else as JSON; on routes with envelopes as a
-   * `keep.topic` (PROTOCOL.md). What is published within one turn of the event loop goes to each socket in one write.
+   * Sends a message to every socket that has subscribed to the topic, here and, where there is a broker, in other
+   * processes; each gets it at most once. A string goes as text, bytes go as binary, any other value as its JSON text;
+   * on a route with `messages` or `topics` in the envelope `keep.topic` of PROTOCOL.md.
    *
-   * @param key under `slowReader: 'keep-latest'` what this is the latest of; default the topic
-   * @returns the number of sockets of this process that it was handed to
-   * @throws FST_KEEP_WEBSOCKET_TOPIC_INVALID, FST_KEEP_WEBSOCKET_MESSAGE_INVALID
+   * What is published within one turn of the event loop is written to a socket at once, at its end. For a socket that
+   * has too much waiting its route's `slowReader` decides.
+   *
+   * Returns the number of sockets of this process that it goes to. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID,
+   * FST_KEEP_WEBSOCKET_MESSAGE_INVALID and FST_KEEP_WEBSOCKET_KEY_INVALID.
+   *
    * @example app.websocket.publish('room/7', { text: 'hello' }) // 2
    */
-  publish (topic: string, message: unknown, options?: { key?: string }): number
+  publish (topic: string, message: unknown, options?: PublishOptions): number
   /** The open sockets that have subscribed to the topic, as they are now. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID. */
   subscribers (topic: string): ReadonlySet<GuardedWebSocket>
   /**

@@ -66,9 +66,11 @@ export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: C
       this.guard.close(1013, 'too slow', 'FST_KEEP_WEBSOCKET_SLOW_READER', { bufferedAmount: this.bufferedAmount })
     }
 
-    onLeavingOut (): void {
+    onLeftOut (count: number, isFirst: boolean): void {
+      this.guard.policy.counters.leftOut += count
+      if (!isFirst) return
       this.guard.report('warn', 'slow', { code: 'FST_KEEP_WEBSOCKET_PUBLICATIONS_LEFT_OUT', bufferedAmount: this.bufferedAmount },
-        'WebSocket left out publications: its peer does not read fast enough')
+        'The peer of a WebSocket does not read fast enough: publications to it are left out')
     }
 
     get peer (): Peer { return this.guard.peer }

@@ -15,7 +15,7 @@ export interface HandshakeOptions {
   /** Whether new sockets are refused because the server is going away. */
   isDraining: () => boolean
   /** The handshake has been given to this route. */
-  begin: (request: FastifyRequest) => void
+  begin: (request: FastifyRequest, seat: Seat) => void
   /** Told who has passed. */
   admit: (request: FastifyRequest, peer: Peer, seat: Seat) => void
 }
@@ -35,7 +35,7 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
     // A request of `injectWS` has no address.
     const seat = new Seat(request.ip as string | undefined)
     try {
-      begin(request)
+      begin(request, seat)
       if (isDraining()) throw new ShuttingDown()
       checkHandshakeHeaders(request, reply)
       if (policy.requireTls && request.protocol !== 'https') throw new TlsRequired()

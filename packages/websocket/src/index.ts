@@ -5,7 +5,7 @@ export type { Broker, BrokerEvents } from './brokers/broker.js'
 export { localBroker } from './brokers/local.js'
 export type { DrainingEngine } from './drain.js'
 export type { MessageDefinition, MessageDefinitions } from './message-definition.js'
-export type { FastkeepWebSocket, GuardedWebSocketHandler } from './fastify.js'
+export type { FastkeepWebSocket, GuardedWebSocketHandler, PublishOptions } from './fastify.js'
 export type {
   Authenticate, Authenticated, SlowReaderPolicy, TopicsOptions, WebSocketGuardOptions, WebSocketLimits, WebSocketPluginOptions, WebSocketRouteOptions,
   WebSocketScopeOptions

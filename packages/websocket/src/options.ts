@@ -73,7 +73,10 @@ export interface WebSocketPluginOptions extends WebSocketGuardOptions {
    * string or a number, or its `id` if that is one, otherwise the session's subject.
    */
   userOf?: (peer: Peer, request: FastifyRequest) => string | undefined
-  /** Carries publications to other processes. Default: to the other workers of an engine's supervisor, otherwise nowhere. */
+  /**
+   * Carries publications to other processes. Default: the one for the workers of the engine's supervisor, where the
+   * process is one of them, otherwise none.
+   */
   broker?: Broker
   /** Time in ms between two pings of a socket; one that has not answered by the next is cut. `0`: no pings. Default 30,000. */
   pingInterval?: number

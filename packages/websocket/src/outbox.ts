@@ -31,8 +31,12 @@ export interface Outlet {
   onWrite (): void
   /** More than `maxBufferedBytes` waits: closes the socket. */
   onSlowReader (): void
-  /** Publications to a reader that is behind are left out; said once, until it has caught up. */
-  onLeavingOut (): void
+  /**
+   * Publications to a reader that is behind are left out.
+   *
+   * @param isFirst since it has last caught up
+   */
+  onLeftOut (count: number, isFirst: boolean): void
 }
 
 /** Bytes of a batch that are written before the turn is over, so that what the system would take does not wait here. */
@@ -40,8 +44,6 @@ const WRITE_SIZE = 64 * 1024
 
 /** All that goes to one socket, in the order in which it was sent or published. */
 export class Outbox implements Writer {
-  /** Publications that were not sent because the reader was behind. */
-  leftOut = 0
   readonly #outlet: Outlet
   readonly #policy: Pick<RoutePolicy, 'maxBufferedBytes' | 'slowReader'>
   readonly #turn: Turn
@@ -157,11 +159,9 @@ export class Outbox implements Writer {
     this.#backlog ??= new Backlog(leaving)
     // The other half of the room is for what is sent to this socket alone, which is never left out.
     const count = this.#backlog.add(frame, key, this.#policy.maxBufferedBytes / 2 - this.#outlet.unsentBytes)
-    this.leftOut += count
-    if (count > 0 && !this.#backlog.hasLeftOut) {
-      this.#backlog.hasLeftOut = true
-      this.#outlet.onLeavingOut()
-    }
+    if (count === 0) return true
+    this.#outlet.onLeftOut(count, !this.#backlog.hasLeftOut)
+    this.#backlog.hasLeftOut = true
     return true
   }
 

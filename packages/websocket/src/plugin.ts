@@ -110,7 +110,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
     const guard = handshakeGuard({
       policy,
       isDraining: () => drain.hasBegun,
-      begin: request => upgrades.limit(request.raw, policy.handshakeTimeout),
+      begin: (request, seat) => upgrades.begin(request.raw, seat, policy.handshakeTimeout),
       admit: (request, peer, seat) => upgrades.admit(request.raw, { peer, policy, seat, log: request.log }) || seat.leave(),
     })
     route.preParsing = [guard, route.preParsing ?? []].flat()

@@ -116,8 +116,7 @@ export class SocketGuard implements InboxOwner {
         return true
       case 'ping':
       case 'pong':
-        if (event === 'pong') this.#receivePong()
-        if (this.#admits(byteLength(args[0]))) this.#inbox.deliver(event, args)
+        if ((event === 'pong' && this.#isAnswer()) || this.#admits(byteLength(args[0]))) this.#inbox.deliver(event, args)
         return true
       case 'close':
         this.#end(args[0] as number)
@@ -241,10 +240,12 @@ export class SocketGuard implements InboxOwner {
     return !this.#socket.isPaused && this.#connection.bytesRead === bytesRead
   }
 
-  #receivePong (): void {
-    if (this.#ping === undefined) return
+  /** Whether this pong was asked for: any other is traffic that counts. */
+  #isAnswer (): boolean {
+    if (this.#ping === undefined) return false
     this.latency = performance.now() - this.#ping.at
     this.#ping = undefined
+    return true
   }
 
   #stop (): void {

@@ -16,6 +16,8 @@ export interface RouteStatistics {
   closedBecause: Record<string, number>
   /** Messages that came. */
   received: number
+  /** Publications that sockets did not get because their peers were behind (`slowReader`). */
+  leftOut: number
   /** Messages that wait for a handler. */
   pending: number
   /** Bytes that wait for peers to read them, of all open sockets and of the one with the most. */
@@ -27,6 +29,7 @@ export interface RouteStatistics {
 export class RouteCounters {
   opened = 0
   received = 0
+  leftOut = 0
   readonly #refused = new Map<string, number>()
   readonly #closed = new Map<number, number>()
   readonly #closedBecause = new Map<string, number>()
@@ -44,6 +47,7 @@ export class RouteCounters {
       closed: Object.fromEntries(this.#closed),
       closedBecause: Object.fromEntries(this.#closedBecause),
       received: this.received,
+      leftOut: this.leftOut,
       pending: sum(sockets.map(({ guard }) => guard.pending)),
       bufferedBytes: sum(buffered),
       mostBufferedBytes: buffered.reduce((most, bytes) => Math.max(most, bytes), 0),

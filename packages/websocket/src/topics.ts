@@ -1,10 +1,11 @@
 import type { Broker } from './brokers/broker.js'
-import { TopicInvalid } from './errors.js'
+import { KeyInvalid, TopicInvalid } from './errors.js'
 import type { InnerSocket } from './guarded-socket.js'
 import { publicationOf, PublishedFrames, type Publication } from './publication.js'
 import { Turn } from './turn.js'
 
-const MAX_TOPIC_LENGTH = 256
+/** Characters of a topic or a key. */
+const MAX_LENGTH = 256
 
 /** Who has subscribed to what, in this process. */
 export class Topics {
@@ -38,6 +39,7 @@ export class Topics {
   /** To the sockets of this process and, by the broker, to those of others. @returns the number of sockets here */
   publish (topic: string, message: unknown, key?: string): number {
     this.check(topic)
+    if (key !== undefined && !isName(key)) throw new KeyInvalid(shown(key))
     const publication = publicationOf(topic, message, key)
     const count = this.deliver(publication)
     this.#broker.publish(publication)
@@ -73,8 +75,7 @@ export class Topics {
 
   /** Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID for what is no name of a topic. */
   check (topic: unknown): void {
-    if (typeof topic === 'string' && topic !== '' && topic.length <= MAX_TOPIC_LENGTH && !/[*#+]/.test(topic)) return
-    throw new TopicInvalid(typeof topic === 'string' ? JSON.stringify(topic.slice(0, 80)) : `a value of type ${typeof topic}`)
+    if (!isName(topic) || /[*#+]/.test(topic)) throw new TopicInvalid(shown(topic))
   }
 
   #leave (socket: InnerSocket, topic: string): void {
@@ -96,4 +97,12 @@ function entry<K, V> (map: Map<K, Set<V>>, key: K): Set<V> {
   const added = new Set<V>()
   map.set(key, added)
   return added
+}
+
+function isName (value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_LENGTH
+}
+
+function shown (value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : `a value of type ${typeof value}`
 }

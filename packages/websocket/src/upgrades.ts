@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Seat } from './connection-limits.js'
 import { RETRY_AFTER, ShuttingDown } from './errors.js'
 import type { Admission } from './socket-guard.js'
 
@@ -14,6 +15,8 @@ export interface UpgradesOptions {
 interface Handshake {
   readonly connection: Duplex
   readonly startedAt: number
+  /** What it takes of the limits, to be given back if no socket comes of it. */
+  seat?: Seat
   timer: NodeJS.Timeout | undefined
   readonly onEnd: () => void
   readonly onClose: () => void
@@ -58,10 +61,16 @@ export class Upgrades extends EventEmitter {
     response.once('finish', () => handshake.connection.destroy())
   }
 
-  /** The route of this handshake gives it another time (ms), counted from its beginning. */
-  limit (request: IncomingMessage, handshakeTimeout: number): void {
+  /**
+   * The handshake has come to its route.
+   *
+   * @param handshakeTimeout ms, counted from its beginning
+   */
+  begin (request: IncomingMessage, seat: Seat, handshakeTimeout: number): void {
     const handshake = this.#pending.get(request)
-    if (handshake === undefined || handshakeTimeout === this.#options.handshakeTimeout) return
+    if (handshake === undefined) return
+    handshake.seat = seat
+    if (handshakeTimeout === this.#options.handshakeTimeout) return
     clearTimeout(handshake.timer)
     handshake.timer = this.#timer(handshake.connection, handshake.startedAt, handshakeTimeout)
   }
@@ -124,7 +133,7 @@ export class Upgrades extends EventEmitter {
       // A client that leaves by FIN: Node's servers leave their own half open.
       onEnd: () => { connection.destroy() },
       onClose: () => {
-        this.takeAdmission(connection)?.seat.leave()
+        handshake.seat?.leave()
         this.settled(request)
       },
     }
