@@ -16,7 +16,7 @@ async function signed (t: Test, route: WebSocketRouteOptions = {}, options: WebS
   })
 }
 
-const messagesOf = new WeakMap<WebSocket, AsyncIterator<[Buffer, boolean]>>()
+const messagesOf = new WeakMap<WebSocket, AsyncIterator<unknown[]>>()
 
 async function connected (t: Test, server: ServerUnderTest): Promise<WebSocket> {
   const client = new WebSocket(`ws://${server.host}/`, { origin: server.origin })
@@ -38,7 +38,7 @@ async function proven (t: Test, server: ServerUnderTest, ring = keys): Promise<{
 
 /** Each message in turn: the server's hello may come in one packet with its 101. */
 async function next (client: WebSocket): Promise<Buffer> {
-  const { value } = await messagesOf.get(client)?.next() as IteratorResult<[Buffer]>
+  const { value } = await messagesOf.get(client)?.next() as IteratorResult<unknown[]>
   return (value as [Buffer])[0]
 }
 

@@ -43,7 +43,7 @@ export class MessageFlow {
       return
     }
     this.#underWay++
-    void this.#answer(envelope).then(() => this.#end())
+    this.#answer(envelope).then(() => this.#end(), (error: unknown) => this.#socket.guard.fail(error))
   }
 
   #end (): void {
