@@ -1,10 +1,12 @@
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { test, type Test } from 'tap'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { WebSocket, type ClientOptions } from 'ws'
 import websocket, { fastifyWebsocket, type WebsocketPluginOptions } from '@fastkeep/websocket/compat'
+import { Child, plainEnvironment } from '../child.js'
 import { closing, deferred, refusal } from './server-under-test.js'
 
 async function served (t: Test, options: WebsocketPluginOptions, build: (app: FastifyInstance) => void): Promise<{ app: FastifyInstance, port: number, connect: (path?: string, options?: ClientOptions) => WebSocket }> {
@@ -132,4 +134,12 @@ test('a misspelt guard is refused at boot, and so are options that exclude each 
     await t.rejects(app.ready(), { code, message })
     await app.close()
   }
+})
+
+test('code that was typed for @fastify/websocket compiles against it', { timeout: 60_000 }, async t => {
+  const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+  const file = fileURLToPath(new URL('fixtures/drop-in.mts', import.meta.url))
+  const child = new Child(t, process.execPath, [compiler, '--ignoreConfig', '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck', file], { env: plainEnvironment() })
+  const { code } = await child.ended
+  t.equal(code, 0, child.output)
 })

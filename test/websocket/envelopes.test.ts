@@ -194,6 +194,11 @@ test('messages that come before an async handler is ready wait for it', async t 
   t.match(await reply, { data: 'hello' })
 })
 
+test('a client that sees no pings may ask for a sign of life', async t => {
+  const { client } = await chat(t)
+  t.same(await answer(client, { type: 'keep.ping', id: 1 }), { type: 'keep.reply', id: 1 })
+})
+
 test('binary messages go to the listeners of the handler; where there is none the socket is closed with 1003', async t => {
   const server = await serve(t, {}, app => {
     app.get('/both', { websocket: { messages: echo } }, socket => { socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })) })

@@ -204,3 +204,11 @@ test('a subscriber that never reads again is cut after closeDeadline', async t =
   await closed.promise
   t.equal(server.app.websocketServer.clients.size, 0)
 })
+
+test('a key is a string of 1 to 256 characters', async t => {
+  const { app } = await serve(t, {}, rooms)
+  for (const key of ['', 'x'.repeat(257), null, 7]) {
+    t.throws(() => app.websocket.publish('news', 'x', { key: key as string }), { code: 'FST_KEEP_WEBSOCKET_KEY_INVALID' })
+  }
+  t.equal(app.websocket.publish('news', 'x', { key: 'x'.repeat(256) }), 0)
+})

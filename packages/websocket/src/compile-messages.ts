@@ -64,7 +64,10 @@ function sentence (errors: ReadonlyArray<{ instancePath?: string, message?: stri
   return errors.map(({ instancePath = '', message = 'is invalid' }) => `data${instancePath} ${message}`).join(', ') || 'data is invalid'
 }
 
-/** The messages by which clients of a route with `topics` subscribe, and see that they still are. */
+/** The messages of the protocol that each route with envelopes takes. */
+export const OWN_MESSAGES: CompiledMessages = new Map([['keep.ping', { validate: data => data, handle: () => undefined, serialize: () => undefined }]])
+
+/** The messages by which clients of a route with `topics` subscribe. */
 export const TOPIC_MESSAGES: CompiledMessages = new Map<string, CompiledMessage>([
   ['keep.subscribe', {
     validate: topicData,
@@ -82,8 +85,6 @@ export const TOPIC_MESSAGES: CompiledMessages = new Map<string, CompiledMessage>
     },
     serialize: JSON.stringify,
   }],
-  // A page cannot see the pings of WebSocket itself.
-  ['keep.ping', { validate: () => undefined, handle: () => undefined, serialize: () => undefined }],
 ])
 
 interface TopicData { topic: string }

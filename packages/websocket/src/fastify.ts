@@ -36,6 +36,8 @@ export interface FastkeepWebSocket<TypeProvider extends FastifyTypeProvider = Fa
   publish (topic: string, message: unknown, options?: PublishOptions): number
   /** The open sockets that have subscribed to the topic, as they are now. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID. */
   subscribers (topic: string): ReadonlySet<GuardedWebSocket>
+  /** How many sockets of this process have subscribed to the topic and are open. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID. */
+  presence (topic: string): number
   /**
    * A message for a route's `messages`, its `data` typed by its schema through the type provider of the instance. It
    * gives back what it got: without a type provider one writes the object itself.

@@ -50,7 +50,7 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
       const retryAfter = RETRY_AFTER[codeOf(error)]
       if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
       policy.counters.refused(codeOf(error))
-      reportRefusal(request, error as Error)
+      reportRefusal(request, error as Error, policy.route)
       throw error
     }
   }
@@ -126,9 +126,10 @@ function codeOf (error: unknown): string {
   return typeof code === 'string' ? code : 'FST_KEEP_WEBSOCKET_REFUSED'
 }
 
-function reportRefusal (request: FastifyRequest, error: Error & { statusCode?: unknown }): void {
+function reportRefusal (request: FastifyRequest, error: Error & { statusCode?: unknown }, route?: string): void {
   report(request.log, 'info', 'refused', {
     code: codeOf(error),
+    route,
     statusCode: error.statusCode,
     origin: request.headers.origin,
     // Unlike the visitor's origin only in the scheme: TLS ends at a proxy, and `trustProxy` is not set.

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
-import { compileMessages, TOPIC_MESSAGES, type CompiledMessages } from './compile-messages.js'
+import { compileMessages, OWN_MESSAGES, TOPIC_MESSAGES, type CompiledMessages } from './compile-messages.js'
 import { ConnectionCounts, Seat } from './connection-limits.js'
 import { describePolicy, type RouteDescription } from './describe.js'
 import { RegisteredTwice, RouteUnknown } from './errors.js'
@@ -42,7 +42,7 @@ export class Routes {
     // The HEAD route that Fastify adds to a GET route has the options of that one.
     if (given === undefined || [route.method].flat().every(method => method === 'HEAD')) return undefined
     const options = resolveRouteOptions(this.#optionsOf(instance), given.key, given.options)
-    const messages = new Map(options.topics === undefined ? [] : TOPIC_MESSAGES)
+    const messages = new Map(options.topics === undefined ? OWN_MESSAGES : [...OWN_MESSAGES, ...TOPIC_MESSAGES])
     const policy = this.#policy(name, options, given.options, messages)
     if (options.messages !== undefined) compileWhenReady(instance, route, options.messages, messages)
     this.#policies.set(name, policy)

@@ -64,6 +64,14 @@ export class Topics {
     return new Set([...this.#subscribers.get(topic) ?? []].filter(socket => socket.readyState === socket.OPEN))
   }
 
+  /** The number of open sockets of this process. */
+  presence (topic: string): number {
+    this.check(topic)
+    let count = 0
+    for (const { readyState, OPEN } of this.#subscribers.get(topic) ?? []) if (readyState === OPEN) count++
+    return count
+  }
+
   /** The number of topics that the socket has subscribed to. */
   countOf (socket: InnerSocket): number {
     return this.#topics.get(socket)?.size ?? 0
