@@ -44,10 +44,11 @@ test('codes that say "stay away" end it, all others do not', t => {
 
 test('a close with a code that says "stay away" is the last event, one with a hint is not', async t => {
   const server = await serve(t, {}, app => { app.get('/', { websocket: true }, () => {}) })
-  const [made, first] = [client(t, server), accepted(server)]
+  const made = client(t, server)
+  const first = await accepted(server)
   const hinted = next(made, 'close')
   const again = accepted(server)
-  ;(await first).close(1012, 'server restarts; retry-after=0.01')
+  first.close(1012, 'server restarts; retry-after=0.01')
   t.match(await hinted, { code: 1012, reason: 'server restarts; retry-after=0.01', retryAfter: 0.01 })
   const closed = next(made, 'close')
   ;(await again).close(4401, 'session ended')

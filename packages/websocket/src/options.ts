@@ -81,6 +81,11 @@ export interface WebSocketPluginOptions extends WebSocketGuardOptions {
    */
   userOf?: (peer: Peer, request: FastifyRequest) => string | undefined
   /**
+   * Options of ws that this package has none of its own for, such as `perMessageDeflate`. Compressed messages are framed
+   * for each socket alone. Default: none.
+   */
+  options?: Omit<ServerOptions, OwnedServerOption>
+  /**
    * Carries publications to other processes. Default: the one for the workers of the engine's supervisor, where the
    * process is one of them, otherwise none.
    */
