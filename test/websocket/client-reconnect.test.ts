@@ -134,7 +134,7 @@ test('a client with subscriptions notices that the server is silent, and that it
   const received = accepted(server).then(async socket => {
     for (let pings = 0; pings < 3;) pings += String((await once(socket, 'message'))[0]).includes('keep.ping') ? 1 : 0
   })
-  const stays = client(t, server, '/', { heartbeat: 1 })
+  const stays = client(t, server, '/', { heartbeat: 20 })
   const forget = stays.on('close', () => t.fail('the server does answer'))
   stays.on('error', ({ message }) => t.fail(message))
   stays.subscribe('news', () => {})

@@ -22,13 +22,9 @@ async function pair (t: Test, route: WebSocketRouteOptions, options: ClientOptio
 
 test('a client and a server with the same key have requests, topics and bytes signed both ways', async t => {
   const { made, server } = await pair(t, { signing: { keys: [one] } }, { signing: { keys: [one] } })
-  const wire: string[] = []
-  const socket = await accepted(server)
-  ;(socket as unknown as { _socket: NodeJS.EventEmitter })._socket.on('data', (data: Buffer) => wire.push(data.toString('latin1')))
-  made.subscribe('news', message => made.send('say', message))
+  const [subscribed, heard] = [next(made, 'subscribed'), new Promise(resolve => made.subscribe('news', resolve))]
   t.same(await Promise.all(Array.from({ length: 20 }, (_, n) => made.request('say', `ümlaut ${n}`))), Array.from({ length: 20 }, (_, n) => ({ said: `ümlaut ${n}` })))
-  await next(made, 'subscribed')
-  const heard = new Promise(resolve => made.subscribe('news', resolve))
+  await subscribed
   server.app.websocket.publish('news', { n: 1 })
   t.same(await heard, { n: 1 })
 
