@@ -15,7 +15,7 @@ const present = Number(process.versions.node.split('.')[0])
 const FILES = ['bus', 'server', 'process', 'sockets', 'restart', 'health', 'systemd-notifier', 'loop-watch'].map(name => fileURLToPath(new URL(`${name}.test.ts`, import.meta.url)))
 
 /** The npm package `node` brings Node itself. */
-async function nodeOf (version: number): Promise<string> {
+export async function nodeOf (version: number): Promise<string> {
   const { stdout } = await run('npx', ['--yes', '--package', `node@${version}`, 'node', '-p', 'process.execPath'], { cwd: folder, env: plainEnvironment() })
   return stdout.trim()
 }

@@ -81,7 +81,7 @@ interface Envelope { type?: unknown, id?: number, topic?: string, data?: unknown
  * a random, growing delay, and the topics are subscribed to again, until `close()` or a close code that says "stay away".
  *
  * `url` may be relative to the page, of `http:` or `ws:`, and a function, async too, that is asked before each attempt
- * (for one with a fresh token). Throws a TypeError for an address that is none, and
+ * (for one with a fresh token). Throws what the WebSocket throws for an address that is none, and
  * FST_KEEP_WEBSOCKET_CLIENT_UNSUPPORTED without WebSocket, or with `signing` and without WebCrypto.
  *
  * @example

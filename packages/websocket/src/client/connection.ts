@@ -3,7 +3,7 @@ import { localError } from './errors.js'
 import type { WebSocketConstructor, WebSocketLike } from './websocket-like.js'
 
 export type Address = string | URL
-export type Data = string | ArrayBuffer | Uint8Array<ArrayBuffer>
+export type Data = string | ArrayBuffer | Uint8Array
 
 /** `waiting` for its next attempt; `closed` for good, from the call of `close()` on. */
 export type State = 'connecting' | 'open' | 'waiting' | 'closed'

@@ -92,7 +92,7 @@ function binaryParts (bytes: Bytes): { id: string, mac: Bytes, payload: Data } {
 }
 
 /** All of it, in bytes of its own. */
-function bytesOf (...parts: Array<Data | Uint8Array>): Bytes {
+function bytesOf (...parts: Data[]): Bytes {
   const bytes = parts.map(part => typeof part === 'string' ? new TextEncoder().encode(part) : new Uint8Array(part as ArrayBuffer))
   const whole = new Uint8Array(bytes.reduce((sum, { length }) => sum + length, 0))
   let offset = 0

@@ -2,7 +2,7 @@ import { boolean, nested, optionChecker } from '@fastkeep/options'
 import { DEFAULTS, resolveOptions, type ResolvedOptions, type WebSocketPluginOptions } from '../options.js'
 
 /** The options of `@fastkeep/websocket`, each off until it is given, and four guards that are no options there. */
-export interface WebsocketGuards extends WebSocketPluginOptions {
+export interface WebsocketGuards extends Omit<WebSocketPluginOptions, 'options'> {
   /** A handler or listener that throws or rejects is logged and closes its socket with 1011. Excludes `errorHandler`. Default `false`. */
   errors?: boolean
   /** Messages wait for the handler's first listener, `maxPendingMessages` (16) of them. Default `false`: they are lost. */
