@@ -45,7 +45,9 @@ test('a key is changed without a moment of refusals', async t => {
 test('each connection is signed anew', async t => {
   const { made, server } = await pair(t, { signing: { keys: [one] } }, { signing: { keys: [one] } })
   await made.request('say', 1)
+  const closed = next(made, 'close')
   for (const socket of server.app.websocketServer.clients) socket.terminate()
+  await closed
   t.same(await made.request('say', 2), { said: 2 })
 })
 
