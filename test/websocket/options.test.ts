@@ -21,7 +21,7 @@ test('wrong options stop the boot and name key, value and the nearest valid one'
     [{ handshakeTimeout: 0 }, /"handshakeTimeout" must be a whole number of ms from 1/],
     [{ authenticate: true }, /"authenticate" must be a function/],
     [{ origin: 'same-orign' }, /did you mean "same-origin"/],
-    [{ origin: '*' }, /"origin" must be "same-origin", an array/],
+    [{ origin: '*' }, /"origin" must be "same-origin", "any", an array/],
     [{ origin: [] }, /"origin" must be/],
     [{ origin: [/example/] }, /"origin" must be/],
     [{ origin: true }, /"origin" must be/],
