@@ -52,13 +52,20 @@ async function bundle ({ folder, manifest }, inlined) {
     metafile: true,
     logLevel: 'warning',
   }
+  const entries = publicEntries(manifest)
   const results = await Promise.all([
-    build({ ...options, entryPoints: publicEntries(manifest), splitting: true }),
+    build({ ...options, entryPoints: entries.filter(entry => !isForBrowsers(entry)), splitting: true }),
     build({ ...options, entryPoints: await entriesLoadedByURL(folder) }),
+    build({ ...options, entryPoints: entries.filter(isForBrowsers), minify: true, sourcemap: false, platform: 'neutral', target: 'es2022' }),
   ])
   for (const { metafile } of results) assertOwn(folder, metafile)
   const written = results.flatMap(({ metafile }) => Object.keys(metafile.outputs))
   await removeOthers(join(folder, 'dist'), new Set(written.map(path => join(folder, path))))
+}
+
+/** What a page can load as it is: one file, and small. */
+function isForBrowsers ({ out }) {
+  return out.startsWith('client/')
 }
 
 /** `dist/a/b.js` of `exports` and `bin`, under whatever condition, is built from `src/a/b.ts`. */

@@ -67,8 +67,8 @@ test('a route may authenticate in its own way, or not at all', async t => {
   const server = await serve(t, { authenticate: () => 'from the plugin' }, app => {
     const tell = (socket: { peer: unknown, send: (text: string) => void }) => { socket.send(String(socket.peer)) }
     app.get('/plugin', { websocket: true }, tell)
-    app.get('/route', { websocket: true, wsOptions: { authenticate: () => 'from the route' } }, tell)
-    app.get('/public', { websocket: true, wsOptions: { authenticate: false } }, tell)
+    app.get('/route', { websocket: { authenticate: () => 'from the route' } }, tell)
+    app.get('/public', { websocket: { authenticate: false } }, tell)
   })
   for (const [path, expected] of [['/plugin', /from the plugin/], ['/route', /from the route/], ['/public', /undefined/]] as const) {
     const client = sendHandshake(server.port, path, { Origin: server.origin })

@@ -4,7 +4,7 @@ import { closing, open, serve } from './server-under-test.js'
 test('a peer that does not read what a handler sends it is closed with 1013, and the send is told', async t => {
   const errors: Error[] = []
   let most = 0
-  const server = await serve(t, { maxPayload: 1024 * 1024, maxBufferedBytes: 65_536, closeDeadline: 60_000 }, app => {
+  const server = await serve(t, { maxPayload: 1024 * 1024, maxBufferedBytes: 65_536, maxBytesPerSecond: 0, closeDeadline: 60_000 }, app => {
     app.get('/', { websocket: true }, socket => {
       socket.on('message', data => {
         socket.send(data, error => { if (error != null) errors.push(error) })

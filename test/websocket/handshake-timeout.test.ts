@@ -12,7 +12,7 @@ function endless () {
     asked.resolve()
     return new Promise<string>(() => {})
   }
-  return { asked: asked.promise, build: (app: FastifyInstance) => { app.get('/slow', { websocket: true, wsOptions: { authenticate } }, () => {}) } }
+  return { asked: asked.promise, build: (app: FastifyInstance) => { app.get('/slow', { websocket: { authenticate } }, () => {}) } }
 }
 
 test('what Fastify answers before its hooks is the last answer of its connection', async t => {

@@ -21,7 +21,7 @@ test('wrong options stop the boot and name key, value and the nearest valid one'
     [{ handshakeTimeout: 0 }, /"handshakeTimeout" must be a whole number of ms from 1/],
     [{ authenticate: true }, /"authenticate" must be a function/],
     [{ origin: 'same-orign' }, /did you mean "same-origin"/],
-    [{ origin: '*' }, /"origin" must be "same-origin", an array/],
+    [{ origin: '*' }, /"origin" must be "same-origin", "any", an array/],
     [{ origin: [] }, /"origin" must be/],
     [{ origin: [/example/] }, /"origin" must be/],
     [{ origin: true }, /"origin" must be/],
@@ -52,19 +52,42 @@ test('an entry of the list that no browser sends stops the boot and is shown wha
   await t.resolves(register({ origin: ['https://chat.example', 'http://localhost:3000', 'http://[::1]:8080'] }))
 })
 
-test('wrong wsOptions stop the boot at their route', async t => {
+test('wrong options of a route stop the boot and are named as they were written', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(websocket)
-  const route = (wsOptions: object) => () => app.get('/', { websocket: true, wsOptions: wsOptions as WebSocketRouteOptions }, () => {})
-  t.throws(route({ autenticate: () => true }), { message: /"wsOptions.autenticate", did you mean "authenticate"/ })
-  t.throws(route({ authenticate: true }), { message: /"wsOptions.authenticate" must be a function or false/ })
-  t.throws(route({ origin: ['https://chat.example/'] }), { message: /"wsOptions.origin" lists "https:\/\/chat.example\/"/ })
-  t.throws(route({ maxPayload: 1 }), { code: 'FST_KEEP_WEBSOCKET_OPTION_UNKNOWN' })
-  t.throws(() => app.get('/http', { wsOptions: {} }, async () => 'http'), {
-    code: 'FST_KEEP_WEBSOCKET_ROUTE_OPTIONS_MISPLACED',
-    message: /GET \/http/,
-  })
+  const wrong: Array<[object, RegExp]> = [
+    [{ authenticates: true }, /"websocket.authenticates", did you mean "authenticate"/],
+    [{ authenticate: true }, /"websocket.authenticate" must be a function or false/],
+    [{ origin: ['https://chat.example/'] }, /"websocket.origin" lists "https:\/\/chat.example\/"/],
+    [{ pingInterval: 1 }, /unknown option "websocket.pingInterval"/],
+    [{ maxMessagesPerSecond: -1 }, /"websocket.maxMessagesPerSecond" must be a whole number from 0/],
+    [{ slowReader: 'drop' }, /"websocket.slowReader" must be .* got "drop"/],
+    [{ protocols: ['a b'] }, /"websocket.protocols" must be an array.* got "a b" at index 0/],
+    [{ topics: {} }, /"websocket.topics" must have a function "authorize"/],
+    [{ topics: { authorize: true } }, /"websocket.topics.authorize" must be a function/],
+    [{ messages: { 'keep.reply': { handler () {} } } }, /"websocket.messages.keep.reply" must be named otherwise/],
+    [{ messages: { 'a b': { handler () {} } } }, /"websocket.messages.a b" must be named with words/],
+    [{ messages: { say: {} } }, /"websocket.messages.say" must be an object with a "handler"/],
+    [{ messages: { say: { handler () {}, shema: {} } } }, /"websocket.messages.say.shema", did you mean "schema"/],
+    [{ signing: { keys: [] } }, /"websocket.signing.keys" must be an array, not empty/],
+    [{ signing: { keys: [{ id: 'a', secret: 'too short, and secret' }] } }, /"websocket.signing.keys" must be (?!.*too short)/],
+  ]
+  for (const [options, message] of wrong) {
+    t.throws(() => app.get('/', { websocket: options as WebSocketRouteOptions }, () => {}), { code: /^FST_KEEP_WEBSOCKET_OPTION_/, message, exitCode: 78 })
+  }
+  t.throws(() => app.route({ method: 'GET', url: '/', wsOptions: { orign: [] } as object, wsHandler: () => {}, handler: () => 'http' }), { message: /"wsOptions.orign", did you mean "origin"/ })
+})
+
+test('options that stand where they would mean something else stop the boot', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  const code = 'FST_KEEP_WEBSOCKET_ROUTE_OPTIONS_MISPLACED'
+  t.throws(() => app.get('/http', { wsOptions: {} }, async () => 'http'), { code, message: /GET \/http has "wsOptions" but neither/ })
+  t.throws(() => app.get('/both', { websocket: {}, wsOptions: {} }, () => {}), { code, message: /has both/ })
+  t.throws(() => app.get('/true', { websocket: true, wsOptions: {} }, () => {}), { code, message: /write "websocket: \{ \.\.\. \}" instead/ })
+  t.throws(() => app.route({ method: 'GET', url: '/object', websocket: {} as true, wsHandler: () => {}, handler: () => {} }), { code, message: /write it under "wsOptions"/ })
 })
 
 test('import and require() give the plugin, by default and by name', async t => {

@@ -53,10 +53,22 @@ test('a string goes as text and bytes go as binary', async t => {
   }
 })
 
-test('what is neither string nor bytes is refused, with or without subscribers', async t => {
+test('any other value goes as its JSON text, and what JSON cannot carry is refused, with or without subscribers', async t => {
   const server = await serve(t, {}, rooms)
-  for (const message of [undefined, null, 7, { text: 'hello' }, ['a'], new ArrayBuffer(2)]) {
-    t.throws(() => server.app.websocket.publish('news', message as unknown as string), { code: 'FST_KEEP_WEBSOCKET_MESSAGE_INVALID' })
+  const { publish } = server.app.websocket
+  const circular: unknown[] = []
+  circular.push(circular)
+  for (const message of [undefined, () => {}, Symbol('s'), 7n, circular, new ArrayBuffer(2), new Uint16Array(2)]) {
+    t.throws(() => publish('news', message), { code: 'FST_KEEP_WEBSOCKET_MESSAGE_INVALID' })
+  }
+  const client = await open(t, server, '/')
+  await ask(client, '+news')
+  for (const message of [{ text: 'hello' }, ['a'], 7, null, false]) {
+    const received = once(client, 'message')
+    publish('news', message)
+    const [data, isBinary] = await received
+    t.equal(isBinary, false)
+    t.same(JSON.parse(String(data)), message)
   }
 })
 
@@ -74,8 +86,8 @@ test('a handler that subscribes to no topic by that name is told so', async t =>
   const error = deferred<unknown>()
   const server = await serve(t, {}, app => {
     app.get('/', { websocket: true }, socket => {
-      for (const change of [socket.subscribe, socket.unsubscribe]) {
-        try { change('a*') } catch (thrown) { error.resolve(thrown) }
+      for (const change of ['subscribe', 'unsubscribe'] as const) {
+        try { socket[change]('a*') } catch (thrown) { error.resolve(thrown) }
       }
     })
   })
@@ -191,4 +203,12 @@ test('a subscriber that never reads again is cut after closeDeadline', async t =
   while (server.app.websocket.publish('news', 'x'.repeat(1024 * 1024)) === 1) await new Promise(setImmediate)
   await closed.promise
   t.equal(server.app.websocketServer.clients.size, 0)
+})
+
+test('a key is a string of 1 to 256 characters', async t => {
+  const { app } = await serve(t, {}, rooms)
+  for (const key of ['', 'x'.repeat(257), null, 7]) {
+    t.throws(() => app.websocket.publish('news', 'x', { key: key as string }), { code: 'FST_KEEP_WEBSOCKET_KEY_INVALID' })
+  }
+  t.equal(app.websocket.publish('news', 'x', { key: 'x'.repeat(256) }), 0)
 })

@@ -1,15 +1,18 @@
 import { once } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocketServer } from 'ws'
+import type { WebSocket, WebSocketServer } from 'ws'
 import { report } from './report.js'
 import type { Upgrades } from './upgrades.js'
 
 /**
  * What this package asks of an engine that drains the server before `app.close()`: to be called when that begins,
- * with a signal that aborts when time is up.
+ * with a signal that aborts when time is up; and whether another process has taken over.
  */
 export interface DrainingEngine {
-  server?: { onDrain? (drain: (signal?: AbortSignal) => Promise<void>): unknown }
+  server?: {
+    onDrain? (drain: (signal?: AbortSignal) => Promise<void>): unknown
+    readonly isHandedOver?: boolean
+  }
 }
 
 export interface Drain {
@@ -21,35 +24,58 @@ export interface Drain {
 export interface DrainOptions {
   server: WebSocketServer
   upgrades: Upgrades
+  /** Whether another process accepts connections already. */
+  isReplaced: () => boolean
+  /** Time in ms over which the close frames are spread. */
+  drainWindow: number
   /** Time in ms that peers have to answer the close frame. */
   closeDeadline: number
   log: FastifyBaseLogger
 }
 
-/** Close code "going away" of RFC 6455, 7.4.1. */
-const GOING_AWAY = 1001
+/** Close code and reason: "going away" of RFC 6455, 7.4.1, and "service restart" of the registry it made. */
+const GOING_AWAY = [1001, 'server is shutting down'] as const
+const SERVICE_RESTART = [1012, 'server restarts'] as const
 
-export function createDrain ({ server, upgrades, closeDeadline, log }: DrainOptions): Drain {
+/** What ws says where no close frame came. */
+const NO_CLOSE_FRAME = 1006
+
+/** ms between two close frames at most: a few sockets need no window. */
+const WIDEST_GAP = 5
+/** ms between two batches of close frames. */
+const TICK = 10
+
+export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeDeadline, log }: DrainOptions): Drain {
+  const cutNow = new AbortController()
   let drained: Promise<void> | undefined
+  let goodbye: readonly [code: number, reason: string] = GOING_AWAY
   let terminated = 0
 
   function cut (): void {
-    terminated += server.clients.size + upgrades.cut()
-    for (const socket of server.clients) socket.terminate()
+    cutNow.abort()
+    terminated += upgrades.cut()
+    for (const socket of server.clients) {
+      // Whom the window had not come to yet is told too; to the others this is nothing new.
+      socket.close(...goodbye)
+      socket.terminate()
+    }
   }
 
   async function begin (): Promise<void> {
-    const sockets = server.clients.size
-    // Not unref'd: who waits for the drain must hear of its end, even if sockets of `injectWS` are all that is left.
-    const timer = setTimeout(cut, closeDeadline)
+    const sockets = [...server.clients]
+    if (isReplaced()) goodbye = SERVICE_RESTART
+    for (const socket of sockets) socket.once('close', (closeCode: number) => { if (closeCode === NO_CLOSE_FRAME) terminated++ })
     const closed = once(server, 'close')
     // A handshake that passed the guard just now is answered 503 by ws itself.
     server.close()
-    for (const socket of server.clients) socket.close(GOING_AWAY, 'server is shutting down')
+    await closeSpread(sockets, Math.min(drainWindow, sockets.length * WIDEST_GAP), socket => socket.close(...goodbye), cutNow.signal)
+    // Not unref'd: who waits for the drain must hear of its end, even if sockets of `injectWS` are all that is left.
+    const timer = setTimeout(cut, closeDeadline)
     await Promise.all([closed, upgrades.whenIdle()])
     clearTimeout(timer)
-    report(log, terminated > 0 ? 'warn' : 'info', 'drained', { code: 'FST_KEEP_WEBSOCKET_DRAINED', sockets, terminated },
-      `WebSockets drained: ${sockets} told, ${terminated} cut`)
+    report(log, terminated > 0 ? 'warn' : 'info', 'drained',
+      { code: 'FST_KEEP_WEBSOCKET_DRAINED', closeCode: goodbye[0], sockets: sockets.length, terminated },
+      `WebSockets drained: ${sockets.length} told, ${terminated} cut`)
   }
 
   async function drain (signal?: AbortSignal): Promise<void> {
@@ -64,4 +90,18 @@ export function createDrain ({ server, upgrades, closeDeadline, log }: DrainOpti
   }
 
   return Object.defineProperty(drain, 'hasBegun', { get: () => drained !== undefined }) as Drain
+}
+
+/** Tells all sockets within the window (ms), evenly, so that their clients do not return all at once. */
+function closeSpread (sockets: readonly WebSocket[], window: number, close: (socket: WebSocket) => void, signal: AbortSignal): Promise<void> {
+  const perTick = Math.max(1, Math.ceil(sockets.length / Math.max(1, window / TICK)))
+  const batches = Array.from({ length: Math.ceil(sockets.length / perTick) }, (_, index) => sockets.slice(index * perTick, (index + 1) * perTick))
+  return new Promise(resolve => {
+    function next (): void {
+      for (const socket of batches.shift() ?? []) close(socket)
+      if (batches.length === 0 || signal.aborted) resolve()
+      else setTimeout(next, TICK)
+    }
+    next()
+  })
 }

@@ -1,17 +1,23 @@
 import type { FastifyReply, FastifyRequest, preParsingAsyncHookHandler, preParsingHookHandler } from 'fastify'
-import { HandshakeMalformed, NotAuthenticated, NoWebSocketHere, OriginRefused, ShuttingDown, VersionUnsupported } from './errors.js'
+import { Seat } from './connection-limits.js'
+import {
+  HandshakeMalformed, NotAuthenticated, NoWebSocketHere, OriginRefused, RETRY_AFTER, ShuttingDown, TlsRequired, VersionUnsupported
+} from './errors.js'
 import type { Authenticate } from './options.js'
-import { originTest, ownOrigin, type OriginFunction, type OriginOption } from './origin.js'
+import { originTest, ownOrigin, type OriginFunction } from './origin.js'
 import { report } from './report.js'
+import type { RoutePolicy } from './route-policy.js'
 import type { Peer } from './socket.js'
+import { userOf } from './user.js'
 
-export interface HandshakeRules {
-  origin: OriginOption
-  authenticate?: Authenticate | undefined
+export interface HandshakeOptions {
+  readonly policy: RoutePolicy
   /** Whether new sockets are refused because the server is going away. */
   isDraining: () => boolean
+  /** The handshake has been given to this route. */
+  begin: (request: FastifyRequest, seat: Seat) => void
   /** Told who has passed. */
-  admit: (request: FastifyRequest, peer: Peer) => void
+  admit: (request: FastifyRequest, peer: Peer, seat: Seat) => void
 }
 
 /**
@@ -21,18 +27,30 @@ export interface HandshakeRules {
  * A preParsing hook: after every onRequest hook (security headers, cookies and sessions are there, whatever the order
  * of registration), before validation and handlers.
  */
-export function handshakeGuard (rules: HandshakeRules): preParsingAsyncHookHandler {
-  const isRightOrigin = originTest(rules.origin)
+export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeOptions): preParsingAsyncHookHandler {
+  const isRightOrigin = originTest(policy.origin)
 
   return async function guardHandshake (request, reply) {
     if (!request.ws) return
+    // A request of `injectWS` has no address.
+    const seat = new Seat(request.ip as string | undefined)
     try {
-      if (rules.isDraining()) throw new ShuttingDown()
+      begin(request, seat)
+      if (isDraining()) throw new ShuttingDown()
       checkHandshakeHeaders(request, reply)
-      await checkOrigin(request, isRightOrigin, rules.authenticate !== undefined)
-      rules.admit(request, rules.authenticate === undefined ? undefined : await authenticated(request, rules.authenticate))
+      if (policy.requireTls && request.protocol !== 'https') throw new TlsRequired()
+      await checkOrigin(request, isRightOrigin, policy.origin === 'any' || policy.authenticate !== undefined)
+      seat.take(policy.connectionScopes)
+      const peer = policy.authenticate === undefined ? undefined : await authenticated(request, policy.authenticate)
+      const user = (policy.userOf ?? userOf)(peer, request)
+      if (user !== undefined) seat.takeAs(user)
+      admit(request, peer, seat)
     } catch (error) {
-      reportRefusal(request, error as Error)
+      seat.leave()
+      const retryAfter = RETRY_AFTER[codeOf(error)]
+      if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+      policy.counters.refused(codeOf(error))
+      reportRefusal(request, error as Error, policy.route)
       throw error
     }
   }
@@ -60,13 +78,23 @@ function checkHandshakeHeaders ({ headers }: FastifyRequest, reply: FastifyReply
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
     throw new HandshakeMalformed('Sec-WebSocket-Key must be 16 bytes in base64')
   }
+  const protocols = headers['sec-websocket-protocol']
+  if (protocols !== undefined && !areProtocols(protocols)) {
+    throw new HandshakeMalformed('Sec-WebSocket-Protocol must list each subprotocol once')
+  }
 }
 
-async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, authenticates: boolean): Promise<void> {
+/** RFC 6455, 4.1: names that are tokens, "and each MUST be unique". */
+function areProtocols (header: string): boolean {
+  const names = header.split(',').map(name => name.trim())
+  return names.every(name => /^[!#$%&'*+.^_`|~\w-]+$/.test(name)) && new Set(names).size === names.length
+}
+
+async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, mayBeAbsent: boolean): Promise<void> {
   const { origin } = request.headers
   if (origin === undefined) {
     // Every browser sends one: this is another client, which nothing but `authenticate` can tell from a stranger.
-    if (authenticates) return
+    if (mayBeAbsent) return
     throw new OriginRefused('a client without Origin is refused where nothing authenticates it')
   }
   // Only `true` will do: a function that returns something else has not decided.
@@ -93,11 +121,16 @@ function isClientError (error: unknown): boolean {
   return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
 }
 
-function reportRefusal (request: FastifyRequest, error: Error & { code?: unknown, statusCode?: unknown }): void {
-  const { code, statusCode } = error
+function codeOf (error: unknown): string {
+  const { code } = Object(error) as { code?: unknown }
+  return typeof code === 'string' ? code : 'FST_KEEP_WEBSOCKET_REFUSED'
+}
+
+function reportRefusal (request: FastifyRequest, error: Error & { statusCode?: unknown }, route?: string): void {
   report(request.log, 'info', 'refused', {
-    code: typeof code === 'string' ? code : 'FST_KEEP_WEBSOCKET_REFUSED',
-    statusCode,
+    code: codeOf(error),
+    route,
+    statusCode: error.statusCode,
     origin: request.headers.origin,
     // Unlike the visitor's origin only in the scheme: TLS ends at a proxy, and `trustProxy` is not set.
     ownOrigin: ownOrigin(request),

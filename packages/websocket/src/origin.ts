@@ -2,9 +2,9 @@ import type { FastifyRequest } from 'fastify'
 
 /**
  * Which pages may open a socket: those of this server itself, those of the listed origins, or those that a function
- * says `true` to. The function gets the header as it came.
+ * says `true` to. The function gets the header as it came. `'any'` lets any page and any other client through.
  */
-export type OriginOption = 'same-origin' | readonly string[] | OriginFunction
+export type OriginOption = 'same-origin' | 'any' | readonly string[] | OriginFunction
 
 export type OriginFunction = (origin: string, request: FastifyRequest) => boolean | Promise<boolean>
 
@@ -33,6 +33,7 @@ export function ownOrigin (request: FastifyRequest): string | undefined {
 
 /** The test that the option stands for. It takes the header as it came. */
 export function originTest (option: OriginOption): OriginFunction {
+  if (option === 'any') return () => true
   if (typeof option === 'function') return (origin, request) => isOneOrigin(origin) && option(origin, request)
   if (option === 'same-origin') {
     return (origin, request) => {

@@ -1,53 +1,99 @@
-import { MessageInvalid, TopicInvalid } from './errors.js'
-import type { GuardedWebSocket } from './socket.js'
+import type { Broker } from './brokers/broker.js'
+import { KeyInvalid, TopicInvalid } from './errors.js'
+import type { InnerSocket } from './guarded-socket.js'
+import { publicationOf, PublishedFrames, type Publication } from './publication.js'
+import { Turn } from './turn.js'
 
-const MAX_TOPIC_LENGTH = 256
+/** Characters of a topic or a key. */
+const MAX_LENGTH = 256
 
 /** Who has subscribed to what, in this process. */
 export class Topics {
-  readonly #subscribers = new Map<string, Set<GuardedWebSocket>>()
-  readonly #topics = new Map<GuardedWebSocket, Set<string>>()
+  /** In which the sockets write. */
+  readonly turn = new Turn()
+  readonly #broker: Broker
+  readonly #subscribers = new Map<string, Set<InnerSocket>>()
+  readonly #topics = new Map<InnerSocket, Set<string>>()
 
-  subscribe (socket: GuardedWebSocket, topic: string): void {
-    checkTopic(topic)
+  constructor (broker: Broker) {
+    this.#broker = broker
+  }
+
+  subscribe (socket: InnerSocket, topic: string): void {
+    this.check(topic)
     // A closed socket never says so again: it would stay for ever.
     if (socket.readyState !== socket.OPEN) return
-    entry(this.#subscribers, topic).add(socket)
+    const sockets = entry(this.#subscribers, topic)
+    if (sockets.size === 0) this.#broker.subscribe(topic)
+    sockets.add(socket)
     if (!this.#topics.has(socket)) socket.once('close', () => this.#leaveAll(socket))
     entry(this.#topics, socket).add(topic)
   }
 
-  unsubscribe (socket: GuardedWebSocket, topic: string): void {
-    checkTopic(topic)
+  unsubscribe (socket: InnerSocket, topic: string): void {
+    this.check(topic)
     this.#topics.get(socket)?.delete(topic)
     this.#leave(socket, topic)
   }
 
-  publish (topic: string, message: string | Uint8Array): number {
-    checkTopic(topic)
-    checkMessage(message)
-    const binary = typeof message !== 'string'
-    const data = binary ? message : Buffer.from(message)
+  /** To the sockets of this process and, by the broker, to those of others. @returns the number of sockets here */
+  publish (topic: string, message: unknown, key?: string): number {
+    this.check(topic)
+    if (key !== undefined && !isName(key)) throw new KeyInvalid(shown(key))
+    const publication = publicationOf(topic, message, key)
+    const count = this.deliver(publication)
+    this.#broker.publish(publication)
+    return count
+  }
+
+  /** To the sockets of this process. @returns how many it goes to */
+  deliver (publication: Publication): number {
+    const { topic, key = topic } = publication
+    const sockets = this.#subscribers.get(topic)
+    if (sockets === undefined) return 0
+    const frames = new PublishedFrames(publication)
     let count = 0
-    for (const socket of this.subscribers(topic)) {
-      socket.send(data, { binary })
-      // `send` closes a slow reader instead.
-      if (socket.readyState === socket.OPEN) count++
+    for (const { outbox, guard } of sockets) {
+      if (outbox.publish(guard.policy.hasEnvelopes ? frames.enveloped : frames.plain, key)) count++
     }
     return count
   }
 
-  subscribers (topic: string): ReadonlySet<GuardedWebSocket> {
-    checkTopic(topic)
+  subscribers (topic: string): ReadonlySet<InnerSocket> {
+    this.check(topic)
     return new Set([...this.#subscribers.get(topic) ?? []].filter(socket => socket.readyState === socket.OPEN))
   }
 
-  #leave (socket: GuardedWebSocket, topic: string): void {
-    const sockets = this.#subscribers.get(topic)
-    if (sockets?.delete(socket) === true && sockets.size === 0) this.#subscribers.delete(topic)
+  /** The number of open sockets of this process. */
+  presence (topic: string): number {
+    this.check(topic)
+    let count = 0
+    for (const { readyState, OPEN } of this.#subscribers.get(topic) ?? []) if (readyState === OPEN) count++
+    return count
   }
 
-  #leaveAll (socket: GuardedWebSocket): void {
+  /** The number of topics that the socket has subscribed to. */
+  countOf (socket: InnerSocket): number {
+    return this.#topics.get(socket)?.size ?? 0
+  }
+
+  has (socket: InnerSocket, topic: string): boolean {
+    return this.#topics.get(socket)?.has(topic) === true
+  }
+
+  /** Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID for what is no name of a topic. */
+  check (topic: unknown): void {
+    if (!isName(topic) || /[*#+]/.test(topic)) throw new TopicInvalid(shown(topic))
+  }
+
+  #leave (socket: InnerSocket, topic: string): void {
+    const sockets = this.#subscribers.get(topic)
+    if (sockets?.delete(socket) !== true || sockets.size > 0) return
+    this.#subscribers.delete(topic)
+    this.#broker.unsubscribe(topic)
+  }
+
+  #leaveAll (socket: InnerSocket): void {
     for (const topic of this.#topics.get(socket) ?? []) this.#leave(socket, topic)
     this.#topics.delete(socket)
   }
@@ -61,12 +107,10 @@ function entry<K, V> (map: Map<K, Set<V>>, key: K): Set<V> {
   return added
 }
 
-function checkTopic (topic: unknown): void {
-  if (typeof topic === 'string' && topic !== '' && topic.length <= MAX_TOPIC_LENGTH && !/[*#+]/.test(topic)) return
-  throw new TopicInvalid(typeof topic === 'string' ? JSON.stringify(topic.slice(0, 80)) : `a value of type ${typeof topic}`)
+function isName (value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_LENGTH
 }
 
-function checkMessage (message: unknown): void {
-  if (typeof message === 'string' || message instanceof Uint8Array) return
-  throw new MessageInvalid(message === null ? 'null' : `a value of type ${typeof message}`)
+function shown (value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : `a value of type ${typeof value}`
 }

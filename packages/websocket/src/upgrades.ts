@@ -1,18 +1,27 @@
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ShuttingDown } from './errors.js'
+import type { Seat } from './connection-limits.js'
+import { RETRY_AFTER, ShuttingDown } from './errors.js'
+import type { Admission } from './socket-guard.js'
 
 export interface UpgradesOptions {
-  /** Time in ms that a handshake may take, from its headers to the end of its answer. */
+  /** Time in ms that a handshake may take, from its headers to the end of its answer, unless its route says otherwise; `0` for any. */
   handshakeTimeout: number
   /** A handshake took longer: its connection is cut. */
-  onTimeout: () => void
+  onTimeout: (handshakeTimeout: number) => void
 }
 
 interface Handshake {
-  socket: Duplex
-  stopWatching: () => void
+  readonly connection: Duplex
+  readonly startedAt: number
+  response?: ServerResponse
+  /** What it takes of the limits, to be given back if no socket comes of it. */
+  seat?: Seat
+  timer: NodeJS.Timeout | undefined
+  readonly onEnd: () => void
+  readonly onClose: () => void
 }
 
 /**
@@ -22,32 +31,87 @@ interface Handshake {
 export class Upgrades extends EventEmitter {
   /** By request: its connection is not `request.socket` where Node has yet to read a body. */
   readonly #pending = new Map<IncomingMessage, Handshake>()
+  /** Who was let in, until the socket is made. */
+  readonly #admissions = new WeakMap<Duplex, Admission>()
+  readonly #server: Server
   readonly #options: UpgradesOptions
   #isClosed = false
 
   constructor (server: Server, options: UpgradesOptions) {
     super()
+    this.#server = server
     this.#options = options
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.#watch(request, socket)
-      if (this.#isClosed) refuse(socket)
-      else this.emit('upgrade', request, socket, head)
-    })
+    server.on('upgrade', this.#onUpgrade)
+  }
+
+  /** Lets go of the HTTP server, which may be another's. */
+  detach (): void {
+    this.#server.off('upgrade', this.#onUpgrade)
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
+    this.#watch(request, connection)
+    if (this.#isClosed || !this.emit('upgrade', request, connection, head)) refuse(connection)
   }
 
   /** The request is about to be answered by Fastify: unless a WebSocket comes of it, the answer is its connection's last. */
   answering (request: IncomingMessage, response: ServerResponse): void {
     const handshake = this.#pending.get(request)
     if (handshake === undefined) return
+    handshake.response = response
     response.shouldKeepAlive = false
     // What Fastify answers before its hooks (a malformed URL) passes the hook of @fastify/websocket that would end it.
-    response.once('finish', () => handshake.socket.destroy())
+    response.once('finish', () => handshake.connection.destroy())
+  }
+
+  /**
+   * The handshake has come to its route.
+   *
+   * @param handshakeTimeout ms, counted from its beginning
+   */
+  begin (request: IncomingMessage, seat: Seat, handshakeTimeout: number): void {
+    const handshake = this.#pending.get(request)
+    if (handshake === undefined) return
+    handshake.seat = seat
+    if (handshakeTimeout === this.#options.handshakeTimeout) return
+    clearTimeout(handshake.timer)
+    handshake.timer = this.#timer(handshake.connection, handshake.startedAt, handshakeTimeout)
+  }
+
+  /** The handshake has passed the guard. @returns `false` if its connection is gone */
+  admit (request: IncomingMessage, admission: Admission): boolean {
+    const handshake = this.#pending.get(request)
+    if (handshake !== undefined) this.#admissions.set(handshake.connection, admission)
+    return handshake !== undefined
+  }
+
+  admissionOf (request: IncomingMessage): Admission | undefined {
+    const handshake = this.#pending.get(request)
+    return handshake && this.#admissions.get(handshake.connection)
+  }
+
+  /** Gives the admission to the socket that is being made on this connection; it is the socket's own from now on. */
+  takeAdmission (connection: Duplex): Admission | undefined {
+    const admission = this.#admissions.get(connection)
+    this.#admissions.delete(connection)
+    return admission
+  }
+
+  /** A socket has come of the handshake: the connection lets go of the response, and with that of the request. */
+  upgraded (request: IncomingMessage): void {
+    const { response, connection } = this.#pending.get(request) ?? {}
+    if (response?.socket === connection) response?.detachSocket(connection as Socket)
+    this.settled(request)
   }
 
   /** The handshake on this connection is done. */
   settled (request: IncomingMessage): void {
-    this.#pending.get(request)?.stopWatching()
-    if (this.#pending.delete(request) && this.#pending.size === 0) this.emit('idle')
+    const handshake = this.#pending.get(request)
+    if (handshake === undefined) return
+    clearTimeout(handshake.timer)
+    handshake.connection.off('end', handshake.onEnd).off('close', handshake.onClose)
+    this.#pending.delete(request)
+    if (this.#pending.size === 0) this.emit('idle')
   }
 
   /** Resolves when no handshake is under way. */
@@ -58,7 +122,7 @@ export class Upgrades extends EventEmitter {
   /** Cuts the connections whose handshake is not done; returns how many. */
   cut (): number {
     const { size } = this.#pending
-    for (const { socket } of this.#pending.values()) socket.destroy()
+    for (const { connection } of this.#pending.values()) connection.destroy()
     return size
   }
 
@@ -70,34 +134,44 @@ export class Upgrades extends EventEmitter {
     this.#isClosed = true
   }
 
-  #watch (request: IncomingMessage, socket: Duplex): void {
-    const destroy = () => { socket.destroy() }
-    const timer = setTimeout(() => {
-      this.#options.onTimeout()
-      destroy()
-    }, this.#options.handshakeTimeout).unref()
-    // A client that leaves by FIN: Node's servers leave their own half open.
-    socket.once('end', destroy)
-    socket.once('close', () => this.settled(request))
-    function stopWatching () {
-      clearTimeout(timer)
-      socket.off('end', destroy)
+  #watch (request: IncomingMessage, connection: Duplex): void {
+    const startedAt = performance.now()
+    const handshake: Handshake = {
+      connection,
+      startedAt,
+      timer: this.#timer(connection, startedAt, this.#options.handshakeTimeout),
+      // A client that leaves by FIN: Node's servers leave their own half open.
+      onEnd: () => { connection.destroy() },
+      onClose: () => {
+        handshake.seat?.leave()
+        this.settled(request)
+      },
     }
-    this.#pending.set(request, { socket, stopWatching })
+    connection.once('end', handshake.onEnd).once('close', handshake.onClose)
+    this.#pending.set(request, handshake)
+  }
+
+  #timer (connection: Duplex, startedAt: number, handshakeTimeout: number): NodeJS.Timeout | undefined {
+    if (handshakeTimeout === 0) return undefined
+    return setTimeout(() => {
+      this.#options.onTimeout(handshakeTimeout)
+      connection.destroy()
+    }, Math.max(1, startedAt + handshakeTimeout - performance.now())).unref()
   }
 }
 
-function refuse (socket: Duplex): void {
+function refuse (connection: Duplex): void {
   const { statusCode, code, message } = new ShuttingDown()
   const body = JSON.stringify({ statusCode, code, error: 'Service Unavailable', message })
   // Node takes its own error listener away before it emits `upgrade`.
-  socket.on('error', () => socket.destroy())
-  socket.end([
+  connection.on('error', () => connection.destroy())
+  connection.end([
     'HTTP/1.1 503 Service Unavailable',
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
+    `Retry-After: ${RETRY_AFTER[code]}`,
     'Connection: close',
     '',
     body,
-  ].join('\r\n'), () => socket.destroy())
+  ].join('\r\n'), () => connection.destroy())
 }
