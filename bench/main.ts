@@ -5,11 +5,12 @@ import { run as restart } from './restart/main.js'
 import { run as headers } from './secure-headers/main.js'
 import { run as session } from './secure-session/main.js'
 import { run as tls } from './tls-context/main.js'
+import { run as websocket } from './websocket/main.js'
 
 /** Takes the rest of the command line; its result is the exit code. */
 type Bench = (args: readonly string[]) => Promise<number>
 
-const BENCHES: Readonly<Record<string, Bench>> = { engine, headers, restart, session, tls }
+const BENCHES: Readonly<Record<string, Bench>> = { engine, headers, restart, session, tls, websocket }
 
 const [name = '', ...args] = process.argv.slice(2)
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined

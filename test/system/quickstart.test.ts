@@ -86,7 +86,7 @@ test('the server tells what it sees of the visitor\'s own connection', async t =
 })
 
 /** What the page's client does: it subscribes, and asks who is here. */
-async function joined (visitor: Visitor): Promise<WebSocket> {
+async function joined (visitor: Visitor): Promise<ReturnType<Visitor['socket']>> {
   const socket = visitor.socket('/socket')
   await once(socket, 'open')
   socket.send(JSON.stringify({ type: 'keep.subscribe', id: 1, data: { topic: 'chat' } }))

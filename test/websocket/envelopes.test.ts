@@ -173,7 +173,7 @@ test('schemas are compiled by the instance: shared ones resolve, a custom compil
     t.teardown(() => app.close())
     await app.register(websocket)
     app.get('/', { websocket: { messages: { say: { ...wrong, handler: () => {} } } } }, () => {})
-    await t.rejects(app.ready(), { code: 'FST_KEEP_WEBSOCKET_MESSAGE_SCHEMA_INVALID', message: /route GET \/, message "say": /, exitCode: 78 })
+    await t.rejects(async () => await app.ready(), { code: 'FST_KEEP_WEBSOCKET_MESSAGE_SCHEMA_INVALID', message: /route GET \/, message "say": /, exitCode: 78 })
   }
 })
 

@@ -102,7 +102,7 @@ for (const [what, options, send] of [
     t.teardown(() => client.destroy())
     await received(client, /\r\n\r\n/)
     client.write(Buffer.concat(send as Buffer[]))
-    t.match(await received(client, /per second/), /\x88.\x03\xf0too many (messages|bytes) per second/)
+    t.match(await received(client, /per second/), '\x03\xf0too many ')
     t.equal(count, send.length - 1)
     t.ok(codesOf(server).includes('FST_KEEP_WEBSOCKET_RATE_LIMIT'))
   })

@@ -76,7 +76,7 @@ test('wrong options of a route stop the boot and are named as they were written'
   for (const [options, message] of wrong) {
     t.throws(() => app.get('/', { websocket: options as WebSocketRouteOptions }, () => {}), { code: /^FST_KEEP_WEBSOCKET_OPTION_/, message, exitCode: 78 })
   }
-  t.throws(() => app.get('/', { wsOptions: { orign: [] } as object, wsHandler: () => {} }, () => 'http'), { message: /"wsOptions.orign", did you mean "origin"/ })
+  t.throws(() => app.route({ method: 'GET', url: '/', wsOptions: { orign: [] } as object, wsHandler: () => {}, handler: () => 'http' }), { message: /"wsOptions.orign", did you mean "origin"/ })
 })
 
 test('options that stand where they would mean something else stop the boot', async t => {

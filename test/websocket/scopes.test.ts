@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'tap'
 import Fastify from 'fastify'

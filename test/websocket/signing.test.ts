@@ -1,4 +1,5 @@
 import { on, once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test, type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { SigningKey, WebSocketPluginOptions, WebSocketRouteOptions } from '@fastkeep/websocket'
@@ -16,7 +17,7 @@ async function signed (t: Test, route: WebSocketRouteOptions = {}, options: WebS
   })
 }
 
-const messagesOf = new WeakMap<WebSocket, AsyncIterator<[Buffer, boolean]>>()
+const messagesOf = new WeakMap<WebSocket, AsyncIterator<unknown[]>>()
 
 async function connected (t: Test, server: ServerUnderTest): Promise<WebSocket> {
   const client = new WebSocket(`ws://${server.host}/`, { origin: server.origin })
@@ -38,7 +39,7 @@ async function proven (t: Test, server: ServerUnderTest, ring = keys): Promise<{
 
 /** Each message in turn: the server's hello may come in one packet with its 101. */
 async function next (client: WebSocket): Promise<Buffer> {
-  const { value } = await messagesOf.get(client)?.next() as IteratorResult<[Buffer]>
+  const { value } = await messagesOf.get(client)?.next() as IteratorResult<unknown[]>
   return (value as [Buffer])[0]
 }
 
@@ -180,4 +181,16 @@ test('signed messages can be envelopes, and a route can turn the plugin\'s signi
   const plain = await open(t, server, '/plain')
   plain.send('plain')
   t.equal(await nextText(plain), 'plain')
+})
+
+test('the vectors of PROTOCOL.md hold', t => {
+  const protocol = readFileSync(new URL('../../packages/websocket/PROTOCOL.md', import.meta.url), 'utf8')
+  const [, client = '', server = '', text = '', binary = ''] = /nonces `([\w-]{22})` \(client\) and `([\w-]{22})` \(server\)[^]*?`(k1\.[\w-]{43}\.hello)`[^]*?MAC `([0-9a-f]{64})`/.exec(protocol) ?? []
+  const ring = keyRing({ keys: [{ id: 'k1', secret: 'k'.repeat(32) }] })
+  const [ours, theirs] = [new Signing(ring, 'server', Buffer.from(server, 'base64url')), new Signing(ring, 'client', Buffer.from(client, 'base64url'))]
+  ours.receive(Buffer.from(theirs.hello), false)
+  theirs.receive(Buffer.from(ours.hello), false)
+  t.equal(theirs.sign('hello', false), text)
+  t.equal((ours.sign(Buffer.from([0, 255]), true) as Buffer).toString('hex', 16, 48), binary)
+  t.end()
 })

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import Fastify from 'fastify'
+import Fastify, { type FastifyTypeProvider } from 'fastify'
 import type { WebSocket } from 'ws'
 import websocket, { type FastkeepWebSocket, type GuardedWebSocket, type GuardedWebSocketHandler, type Peer } from '@fastkeep/websocket'
 
@@ -52,4 +52,26 @@ test('handlers, routes and the instance are typed', async t => {
   // @ts-expect-error a limit is a number
   t.throws(() => app.get('/wrong', { websocket: { maxPayload: '1 MB' } }, () => {}), { code: 'FST_KEEP_WEBSOCKET_OPTION_INVALID' })
   await app.ready()
+})
+
+/** What a type provider such as that of TypeBox does, for one kind of schema. */
+interface ConstProvider extends FastifyTypeProvider {
+  validator: this['schema'] extends { const: infer Value } ? Value : unknown
+}
+
+test('the data of a message has the type that its schema has for the type provider', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  const typed = app.withTypeProvider<ConstProvider>()
+  const greet = typed.websocket.message({
+    schema: { const: 'hello' },
+    handler: (data, socket) => {
+      isSame<typeof data, 'hello'>(true)
+      isSame<typeof socket, GuardedWebSocket>(true)
+    },
+  })
+  typed.get('/', { websocket: { messages: { greet } } }, () => {})
+  await app.ready()
+  t.same(app.websocket.describe('GET /').messages, ['keep.ping', 'greet'])
 })

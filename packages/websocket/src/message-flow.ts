@@ -9,6 +9,8 @@ export class MessageFlow {
   readonly #request: FastifyRequest
   readonly #waiting: string[] = []
   #underWay = 0
+  /** It was paused here, not by the application. */
+  #hasPaused = false
 
   constructor (socket: InnerSocket, request: FastifyRequest) {
     this.#socket = socket
@@ -26,6 +28,8 @@ export class MessageFlow {
     }
     // What has been read already waits here; the rest in the kernel, and then with the client.
     this.#waiting.push(text)
+    if (this.#socket.isPaused) return
+    this.#hasPaused = true
     this.#socket.pause()
   }
 
@@ -43,14 +47,18 @@ export class MessageFlow {
       return
     }
     this.#underWay++
-    void this.#answer(envelope).then(() => this.#end())
+    this.#answer(envelope).then(() => this.#end(), (error: unknown) => this.#socket.guard.fail(error))
   }
 
   #end (): void {
     this.#underWay--
     const next = this.#waiting.shift()
-    if (next !== undefined) this.#begin(next)
-    else if (this.#socket.isPaused) this.#socket.resume()
+    if (next !== undefined) {
+      this.#begin(next)
+    } else if (this.#hasPaused) {
+      this.#hasPaused = false
+      this.#socket.resume()
+    }
   }
 
   async #answer ({ type, id, data }: Envelope): Promise<void> {

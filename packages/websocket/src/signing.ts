@@ -36,13 +36,14 @@ export class SignatureRefused extends Error {}
 /** The signing of one socket, see PROTOCOL.md. One object serves either side, so that tests can be the client. */
 export class Signing {
   readonly #ring: KeyRing
-  readonly #nonce = randomBytes(NONCE_BYTES)
+  readonly #nonce: Buffer
   readonly #own: Direction
   readonly #other: Direction
   #state: 'hello' | 'proof' | 'open' = 'hello'
 
-  constructor (ring: KeyRing, side: 'server' | 'client' = 'server') {
+  constructor (ring: KeyRing, side: 'server' | 'client' = 'server', nonce = randomBytes(NONCE_BYTES)) {
     this.#ring = ring
+    this.#nonce = nonce
     this.#own = new Direction(side === 'server' ? 's' : 'c')
     this.#other = new Direction(side === 'server' ? 'c' : 's')
     this.#own.setNonce(side, this.#nonce)
