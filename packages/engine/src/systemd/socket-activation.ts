@@ -53,8 +53,8 @@ export function takeNotifyDescriptor (): number | undefined {
 export function takeInherited (): readonly InheritedDescriptor[] {
   if (taken === undefined) {
     const passed = parseInherited(process.env, process.pid)
-    for (const { fd } of passed) {
-      if (!isSocket(fd)) throw new InheritedDescriptorsInvalid(`LISTEN_FDS passes ${passed.length} descriptors, and ${fd} is no socket`)
+    for (const { fd, name } of passed) {
+      if (name !== NOTIFY && !isSocket(fd)) throw new InheritedDescriptorsInvalid(`LISTEN_FDS passes ${passed.length} descriptors, and ${fd} is no socket`)
     }
     taken = passed
     for (const variable of VARIABLES) Reflect.deleteProperty(process.env, variable)
