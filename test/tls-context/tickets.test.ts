@@ -188,4 +188,5 @@ test('what is no secret and no link is refused, and never shown', async t => {
   t.throws(refused({ link: { epoch: 1, epochLength: 1, key: 'YWJj' } }), { code: code('OPTION_INVALID'), message: /ticketLink.*not shown/ })
   t.throws(refused({ epoch: 1_000 }), { code: code('OPTION_INVALID'), message: /from 600000 to 604800000/ })
   t.throws(() => createServerContext({ cert, key, tickets: true as never }), { code: code('OPTION_INVALID') })
+  t.throws(() => createServerContext({ psk: { keys: { alice: Buffer.alloc(32) } }, tickets: { epoch: hour } }), { code: code('OPTION_INVALID'), message: /"psk" and "tickets" contradict/ })
 })

@@ -1,4 +1,4 @@
-// ms of CPU that turns of the event loop take while 1,000 names are read again, of which 100 have changed: of each round
+// ms of CPU that turns of the event loop take while a server notices that 100 of its 1,000 names have changed: of each round
 // the longest one, and that which 99 of 100 stay below.
 import { copyFileSync, mkdirSync, writeFileSync, readFileSync } from 'node:fs'
 import tls from 'node:tls'
@@ -44,9 +44,10 @@ for (let round = 0; round < 6; round++) {
   isRunning = false
   // The first one compiles the code.
   if (round === 0) continue
-  turns.sort((a, b) => a - b)
-  longest.push(turns.at(-1))
-  usual.push(turns[Math.floor(turns.length * 0.99)])
+  // While the watcher waits for the last of the changes, nothing is done in a turn.
+  const busy = turns.filter(turn => turn > 0.1).sort((a, b) => a - b)
+  longest.push(busy.at(-1))
+  usual.push(busy[Math.floor(busy.length * 0.99)])
 }
 server.close()
 console.log(JSON.stringify({ longest, usual }))

@@ -124,6 +124,7 @@ export function resolveSettings (options: ServerContextOptions): Settings {
   const hasSingle = Object.keys(single).length > 0
   const isPskOnly = psk !== undefined && !hasSingle && certificates === undefined
   if (hasSingle && certificates !== undefined) throw tlsContextError('CERTIFICATE_MISSING', 'options "certificates" and "cert", "key", "chain", "pfx" or "passphrase" contradict each other: put all of them into "certificates"')
+  if (psk !== undefined && typeof options.tickets === 'object') throw new checkOptions.OptionInvalid('tls-context: options "psk" and "tickets" contradict each other: with pre-shared keys none are issued, or a key that was taken back would go on opening connections')
   const defaults = isPskOnly ? [] : certificates ?? [single]
   defaults.forEach((source, index) => checkSource(source, defaults.length > 1 || certificates !== undefined ? `certificates[${index}]` : ''))
   const clientMode = client?.mode ?? (client?.ca === undefined ? 'off' : 'require')
