@@ -85,24 +85,34 @@ test('the server tells what it sees of the visitor\'s own connection', async t =
   t.match(await new Visitor(origin, ca).get('/connection'), { status: 200, body: /<th>protocol<td>TLSv1\.3/ })
 })
 
+/** What the page's client does: it subscribes, and asks who is here. */
+async function joined (visitor: Visitor): Promise<WebSocket> {
+  const socket = visitor.socket('/socket')
+  await once(socket, 'open')
+  socket.send(JSON.stringify({ type: 'keep.subscribe', id: 1, data: { topic: 'chat' } }))
+  await nextMessage(socket)
+  socket.send(JSON.stringify({ type: 'chat.here' }))
+  return socket
+}
+
+const published = (data: object) => ({ type: 'keep.topic', topic: 'chat', data })
+
 test('two who have logged in chat with each other', async t => {
   const app = await quickstart(t)
-  const ada = (await loggedIn('Ada', app)).socket('/socket')
-  t.same(await nextMessage(ada), { here: ['Ada'] })
-  const grace = (await loggedIn('Grace', app)).socket('/socket')
-  t.same(await nextMessage(ada), { here: ['Ada', 'Grace'] })
-  grace.send('hello')
-  t.same(await nextMessage(ada), { from: 'Grace', text: 'hello' })
+  const ada = await joined(await loggedIn('Ada', app))
+  t.same(await nextMessage(ada), published({ here: ['Ada'] }))
+  const grace = await joined(await loggedIn('Grace', app))
+  t.same(await nextMessage(ada), published({ here: ['Ada', 'Grace'] }))
+  grace.send(JSON.stringify({ type: 'chat.say', data: { text: 'hello' } }))
+  t.same(await nextMessage(ada), published({ from: 'Grace', text: 'hello' }))
   grace.close()
-  t.same(await nextMessage(ada), { here: ['Ada'] })
+  t.same(await nextMessage(ada), published({ here: ['Ada'] }))
 })
 
 test('logging out closes the sockets that were opened with the session', async t => {
   const app = await quickstart(t)
   const visitor = await loggedIn('Ada', app)
-  const socket = visitor.socket('/socket')
-  await nextMessage(socket)
-  const closed = once(socket, 'close')
+  const closed = once(await joined(visitor), 'close')
   await visitor.post('/logout')
   t.equal((await closed)[0], 4401)
 })
@@ -117,9 +127,7 @@ test('a foreign origin is refused with 403, no session with 401', async t => {
 
 test('SIGTERM ends it with code 0, tells the sockets, and frees the port', async t => {
   const app = await quickstart(t)
-  const ada = (await loggedIn('Ada', app)).socket('/socket')
-  await nextMessage(ada)
-  const closed = once(ada, 'close')
+  const closed = once(await joined(await loggedIn('Ada', app)), 'close')
   app.child.kill('SIGTERM')
   t.equal((await closed)[0], 1001)
   t.same(await app.child.ended, { code: 0, signal: null })

@@ -34,6 +34,30 @@ test('app.close() cuts peers that do not answer after closeDeadline', async t =>
   t.match(server.log.filter(line => line.code === 'FST_KEEP_WEBSOCKET_DRAINED'), [{ level: 40, sockets: 20, terminated: 20 }])
 })
 
+test('many sockets are told one after the other within drainWindow, a few at once', async t => {
+  const server = await serve(t, { drainWindow: 300, closeDeadline: 60_000 }, silent)
+  const clients = await Promise.all(Array.from({ length: 100 }, () => open(t, server, '/')))
+  const ends = Promise.all(clients.map(async client => {
+    await closing(client)
+    return performance.now()
+  }))
+  await server.app.close()
+  const times = (await ends).toSorted((a, b) => a - b)
+  t.ok((times[99] as number) - (times[0] as number) >= 200, `within ${(times[99] as number) - (times[0] as number)} ms`)
+  t.ok(new Set(times.map(time => Math.round(time / 20))).size >= 6, 'not all in two or three bursts')
+})
+
+test('app.close() with 1,000 silent peers ends within drainWindow, closeDeadline and 1 s', async t => {
+  const options = { drainWindow: 500, closeDeadline: 500, maxConnectionsPerAddress: 0 }
+  const server = await serve(t, options, silent, { logger: false })
+  const clients = await Promise.all(Array.from({ length: 1000 }, () => open(t, server, '/')))
+  for (const client of clients) client.pause()
+  const start = performance.now()
+  await server.app.close()
+  const took = performance.now() - start
+  t.ok(took < 2000, `took ${took} ms`)
+})
+
 test('the last words of a handler arrive before the close', async t => {
   const server = await serve(t, {}, app => { app.get('/', { websocket: true }, socket => { socket.subscribe('all') }) })
   const client = await open(t, server, '/')
@@ -56,6 +80,7 @@ test('a drain before app.close() refuses new sockets with 503 through Fastify an
   const { status, headers, body } = await refusal(server.port, '/', { Origin: server.origin })
   t.equal(status, 503)
   t.equal(headers['x-content-type-options'], 'nosniff')
+  t.equal(headers['retry-after'], '2')
   t.equal(JSON.parse(body).code, 'FST_KEEP_WEBSOCKET_SHUTTING_DOWN')
   t.equal(await (await fetch(`${server.origin}/page`)).text(), 'a page')
   await server.app.close()
@@ -126,7 +151,7 @@ test('an upgrade that comes while app.close() waits is answered 503 and its conn
   client.pause()
   const closed = server.app.close()
   const { status, headers, body } = await refusal(server.port, '/', { Origin: server.origin })
-  t.match({ status, headers }, { status: 503, headers: { connection: 'close' } })
+  t.match({ status, headers }, { status: 503, headers: { connection: 'close', 'retry-after': '2' } })
   t.match(JSON.parse(body), { statusCode: 503, code: 'FST_KEEP_WEBSOCKET_SHUTTING_DOWN' })
   client.resume()
   await closed

@@ -172,10 +172,12 @@ test('maxPayload counts the payload without its signature', async t => {
 test('signed messages can be envelopes, and a route can turn the plugin\'s signing off', async t => {
   const server = await serve(t, { signing: { keys } }, app => {
     app.get('/', { websocket: { messages: { ask: { handler: () => 'answer' } } } }, () => {})
-    app.get('/plain', { websocket: { signing: false } }, socket => { socket.send('plain') })
+    app.get('/plain', { websocket: { signing: false } }, socket => { socket.on('message', data => socket.send(data)) })
   })
   const { client, signing } = await proven(t, server)
   client.send(signing.sign('{"type":"ask","id":1}', false))
   t.match(payloadOf(signing.receive(await next(client), false)), '{"type":"keep.reply","id":1,"data":"answer"}')
-  t.equal(await nextText(await open(t, server, '/plain')), 'plain')
+  const plain = await open(t, server, '/plain')
+  plain.send('plain')
+  t.equal(await nextText(plain), 'plain')
 })

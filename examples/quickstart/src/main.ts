@@ -1,5 +1,5 @@
 // The quickstart: log in, chat over wss, look at your own connection. Read it from top to bottom.
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import formbody from '@fastify/formbody'
 import engine, { runToExit } from '@fastkeep/engine'
@@ -45,41 +45,53 @@ app.post<{ Body: { user: string } }>('/login', {
   return reply.redirect('/chat', 303)
 })
 
+// The sockets that were opened with the session are closed with it.
 app.post('/logout', (request, reply) => {
-  for (const socket of app.websocket.subscribers('chat')) if (socket.peer === request.session.user) socket.close(4401, 'logged out')
   request.session.destroy()
   return reply.redirect('/', 303)
 })
 
-// 4. The chat: a page, and a WebSocket route that takes only this origin's pages, and only those who have logged in.
+// 4. The chat: a page, the client that it uses, and a WebSocket route that takes only this origin's pages, and only those
+// who have logged in. What they may send and what they may listen to is said here, and nothing else reaches a handler.
 app.get('/chat', (request, reply) => request.session.user === undefined
   ? reply.redirect('/', 303)
   : page(reply, 'Chat', html`
       <p>You are <b>${request.session.user}</b>. Here now: <b id="people">nobody</b></p>
       <ol id="messages" aria-live="polite"></ol>
       <form id="say"><input name="text" required maxlength="500" autocomplete="off" aria-label="Message" autofocus><button>Send</button></form>`, `
+      import { connect } from '/client.js'
       const [people, messages, say] = ['people', 'messages', 'say'].map(id => document.getElementById(id))
-      function join () {
-        const socket = new WebSocket('wss://' + location.host + '/socket')
-        say.onsubmit = event => { event.preventDefault(); socket.send(say.text.value); say.reset() }
-        socket.onclose = () => { people.textContent = 'connection lost, trying again'; setTimeout(join, 1000) }
-        socket.onmessage = ({ data }) => {
-          const { here, from, text } = JSON.parse(data)
-          if (here) { people.textContent = here.join(', '); return }
-          const item = messages.appendChild(document.createElement('li'))
-          item.append(Object.assign(document.createElement('b'), { textContent: from }), ' ' + text)
-          item.scrollIntoView()
-        }
-      }
-      join()`))
+      const client = connect('/socket')
+      say.onsubmit = event => { event.preventDefault(); client.send('chat.say', { text: say.text.value }); say.reset() }
+      client.on('subscribed', () => client.send('chat.here'))
+      client.on('close', ({ delay }) => { people.textContent = delay === undefined ? 'logged out' : 'connection lost, trying again' })
+      client.subscribe('chat', ({ here, from, text }) => {
+        if (here) { people.textContent = here.join(', '); return }
+        const item = messages.appendChild(document.createElement('li'))
+        item.append(Object.assign(document.createElement('b'), { textContent: from }), ' ' + text)
+        item.scrollIntoView()
+      })`))
 
-app.get('/socket', { websocket: { authenticate: ({ session }) => session.user } }, (socket, { session: { user } }) => {
-  const tellWhoIsHere = (): unknown =>
-    app.websocket.publish('chat', JSON.stringify({ here: [...new Set([...app.websocket.subscribers('chat')].map(({ peer }) => peer))] }))
-  socket.on('message', data => app.websocket.publish('chat', JSON.stringify({ from: user, text: String(data).slice(0, 500) })))
-  socket.on('close', tellWhoIsHere).subscribe('chat')
-  tellWhoIsHere()
-})
+const client = readFileSync(fileURLToPath(import.meta.resolve('@fastkeep/websocket/client')))
+app.get('/client.js', (_request, reply) => reply.type('text/javascript; charset=utf-8').send(client))
+
+app.get('/socket', {
+  websocket: {
+    authenticate: ({ session }) => session.user,
+    topics: { authorize: (_socket, topic) => topic === 'chat' },
+    messages: {
+      'chat.here': { handler: tellWhoIsHere },
+      'chat.say': {
+        schema: { type: 'object', required: ['text'], properties: { text: { type: 'string', maxLength: 500 } } },
+        handler: ({ text }: { text: string }, { peer }) => { app.websocket.publish('chat', { from: peer, text }) },
+      },
+    },
+  },
+}, socket => { socket.on('close', tellWhoIsHere) })
+
+function tellWhoIsHere (): void {
+  app.websocket.publish('chat', { here: [...new Set([...app.websocket.subscribers('chat')].map(({ peer }) => peer))] })
+}
 
 // 5. What your own connection looks like: the TLS facts as the server sees them, the headers as your browser got them.
 app.get('/connection', (request, reply) => page(reply, 'Your connection', html`

@@ -22,7 +22,7 @@ export interface RouteDescription extends Required<WebSocketLimits> {
 
 export function describePolicy (policy: RoutePolicy): RouteDescription {
   const {
-    route: _route, connectionScopes: _scopes, counters: _counters, authenticate, userOf: _userOf, broker: _broker, hasEnvelopes, keyRing, messages, topics, origin,
+    route: _route, connectionScopes: _scopes, counters: _counters, authenticate, userOf: _userOf, broker: _broker, options: _options, hasEnvelopes, keyRing, messages, topics, origin,
     ...plain
   } = policy
   return {

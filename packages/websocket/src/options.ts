@@ -1,5 +1,6 @@
 import { arrayOf, boolean, func, integer, nested, oneOf, optionChecker, string, type Rule } from '@fastkeep/options'
 import type { FastifyRequest } from 'fastify'
+import type { ServerOptions } from 'ws'
 import type { Broker } from './brokers/broker.js'
 import { messagesRule, type MessageDefinitions } from './message-definition.js'
 import { canonicalOrigin, type OriginOption } from './origin.js'
@@ -65,6 +66,12 @@ export interface WebSocketGuardOptions extends WebSocketLimits {
   signing?: SigningOptions | false
 }
 
+/** What this package decides, or has an option of its own for. */
+const OWNED_SERVER_OPTIONS = [
+  'noServer', 'server', 'port', 'host', 'backlog', 'path', 'clientTracking', 'maxPayload', 'handleProtocols', 'verifyClient', 'closeTimeout', 'WebSocket'
+] as const
+type OwnedServerOption = typeof OWNED_SERVER_OPTIONS[number]
+
 export interface WebSocketPluginOptions extends WebSocketGuardOptions {
   /** Who may open a socket. Default: anyone whose origin is right. */
   authenticate?: Authenticate
@@ -73,6 +80,11 @@ export interface WebSocketPluginOptions extends WebSocketGuardOptions {
    * string or a number, or its `id` if that is one, otherwise the session's subject.
    */
   userOf?: (peer: Peer, request: FastifyRequest) => string | undefined
+  /**
+   * Options of ws that this package has none of its own for, such as `perMessageDeflate`. Compressed messages are framed
+   * for each socket alone. Default: none.
+   */
+  options?: Omit<ServerOptions, OwnedServerOption>
   /**
    * Carries publications to other processes. Default: the one for the workers of the engine's supervisor, where the
    * process is one of them, otherwise none.
@@ -101,10 +113,10 @@ export interface WebSocketRouteOptions extends WebSocketScopeOptions {
 }
 
 type Given<Options> = { [Key in keyof Options]-?: Exclude<Options[Key], undefined> }
-type Optional = 'authenticate' | 'userOf' | 'broker' | 'topics' | 'messages'
+type Optional = 'authenticate' | 'userOf' | 'broker' | 'options' | 'topics' | 'messages'
 
 /** The plugin's options, with the defaults of those that have one. */
-export type ResolvedOptions = Given<Omit<WebSocketPluginOptions, Optional>> & Pick<WebSocketPluginOptions, 'authenticate' | 'userOf' | 'broker'>
+export type ResolvedOptions = Given<Omit<WebSocketPluginOptions, Optional>> & Pick<WebSocketPluginOptions, 'authenticate' | 'userOf' | 'broker' | 'options'>
 
 /** The same as changed by one route. */
 export type ResolvedRouteOptions = ResolvedOptions & Pick<WebSocketRouteOptions, 'messages'> & { topics?: Given<TopicsOptions> | undefined }
@@ -174,6 +186,10 @@ const pluginRules = {
   ...guardRules,
   authenticate: func,
   userOf: func,
+  options: {
+    expected: `an object of ws's own options, without ${OWNED_SERVER_OPTIONS.join(', ')}`,
+    accepts: (value: unknown) => nested({}).accepts(value) && !OWNED_SERVER_OPTIONS.some(name => Object.hasOwn(value as object, name)),
+  } satisfies Rule,
   broker: { expected: 'a broker, such as redisBroker() gives', accepts: isBroker } satisfies Rule,
   pingInterval: durationOrNever,
   closeDeadline: duration,

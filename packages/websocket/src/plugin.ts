@@ -57,13 +57,14 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
   const serverOptions = {
     closeTimeout: closeDeadline,
     handleProtocols: (offered: ReadonlySet<string>, request: IncomingMessage) => chooseProtocol(offered, upgrades.admissionOf(request)?.policy.protocols),
+    ...options.options,
     ...left.options,
     server: upgrades as unknown as Server,
     maxPayload: options.maxPayload,
   }
   await app.register(fastifyWebsocket, {
     options: serverOptions,
-    ...left.errors ? { errorHandler: left.errorHandler } : { errorHandler: (error, socket) => (socket as InnerSocket).guard.lost(error) },
+    ...left.errors && { errorHandler: left.errorHandler },
     ...left.drain ? { preClose: left.preClose } : { preClose: closeAll },
   })
 
@@ -73,7 +74,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
     const admission = upgrades.takeAdmission(connection) ?? routes.stranger(app.log)
     return new SocketGuard(socket, connection, admission, topics, liveness.add(performance.now()), left)
   })
-  server.on('connection', (_socket: WebSocket, request: IncomingMessage) => upgrades.settled(request))
+  server.on('connection', (_socket: WebSocket, request: IncomingMessage) => upgrades.upgraded(request))
   app.injectWS = injectAnswering(app.injectWS)
 
   const control: FastkeepWebSocket = {
@@ -127,6 +128,7 @@ function serve (handler: GuardedWebSocketHandler, left: LeftToLibrary) {
   return async function serveSocket (this: FastifyInstance, rawSocket: WebSocket, request: FastifyRequest): Promise<void> {
     const socket = rawSocket as InnerSocket
     const { guard } = socket
+    if (!left.errors) dropLastListener(socket, 'error')
     try {
       closeWithSession(socket, request)
       const hasBegun = guard.begin(request)
@@ -138,6 +140,12 @@ function serve (handler: GuardedWebSocketHandler, left: LeftToLibrary) {
       guard.fail(error)
     }
   }
+}
+
+/** The one that @fastify/websocket has just added: it keeps the request for as long as the socket lives. */
+function dropLastListener (socket: InnerSocket, event: string): void {
+  const listener = socket.rawListeners(event).at(-1) as ((...args: unknown[]) => void) | undefined
+  if (listener !== undefined) socket.off(event, listener)
 }
 
 export const plugin = fp(websocketPlugin, { fastify: '5.x', name: '@fastkeep/websocket' })

@@ -39,6 +39,7 @@ export class SocketGuard implements InboxOwner {
   readonly #inbox: Inbox
   readonly #signing: SignedTraffic | undefined
   readonly #openedAt = performance.now()
+  readonly #leavesErrors: boolean
   #rate: RateLimit | undefined
   #flow: MessageFlow | undefined
   #activeAt = this.#openedAt
@@ -60,6 +61,7 @@ export class SocketGuard implements InboxOwner {
     this.peer = peer
     this.policy = policy
     this.log = log
+    this.#leavesErrors = left.errors === true
     this.topics = topics
     this.#inbox = new Inbox(socket, this, policy.hasEnvelopes, !left.errors)
     if (left.earlyMessages && !policy.hasEnvelopes) this.#inbox.release()
@@ -123,6 +125,7 @@ export class SocketGuard implements InboxOwner {
         this.#inbox.deliver(event, args)
         return true
       case 'error':
+        if (!this.#leavesErrors) this.#reportLoss(args[0] as Error)
         this.#inbox.deliver(errorMonitor, args)
         this.#inbox.deliver(event, args)
         return true
@@ -155,16 +158,6 @@ export class SocketGuard implements InboxOwner {
     this.report(level, 'closing', { code, closeCode, ...details }, `WebSocket closed: ${reason}`)
     this.#stop()
     this.#socket.close(closeCode, reason)
-  }
-
-  /** An `error` event: ws has sent the close frame that fits, or the connection is gone. */
-  lost (error: Error & { code?: unknown }): void {
-    if (typeof error.code === 'string' && error.code.startsWith('WS_ERR_')) {
-      this.policy.counters.closedBecause('FST_KEEP_WEBSOCKET_FRAME_REFUSED')
-      this.report('warn', 'closing', { code: 'FST_KEEP_WEBSOCKET_FRAME_REFUSED', err: error }, `WebSocket closed: ${error.message}`)
-    } else {
-      this.report('debug', 'failed', { code: 'FST_KEEP_WEBSOCKET_CONNECTION_LOST', err: error }, `WebSocket lost: ${error.message}`)
-    }
   }
 
   overflowed (): void {
@@ -221,6 +214,16 @@ export class SocketGuard implements InboxOwner {
       }
     }
     this.#inbox.take(data, isBinary)
+  }
+
+  /** An `error` event: ws has sent the close frame that fits, or the connection is gone. */
+  #reportLoss (error: Error & { code?: unknown }): void {
+    if (typeof error.code === 'string' && error.code.startsWith('WS_ERR_')) {
+      this.policy.counters.closedBecause('FST_KEEP_WEBSOCKET_FRAME_REFUSED')
+      this.report('warn', 'closing', { code: 'FST_KEEP_WEBSOCKET_FRAME_REFUSED', err: error }, `WebSocket closed: ${error.message}`)
+    } else {
+      this.report('debug', 'failed', { code: 'FST_KEEP_WEBSOCKET_CONNECTION_LOST', err: error }, `WebSocket lost: ${error.message}`)
+    }
   }
 
   #sendPing (now: number, pingInterval: number): void {

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Seat } from './connection-limits.js'
 import { RETRY_AFTER, ShuttingDown } from './errors.js'
@@ -15,6 +16,7 @@ export interface UpgradesOptions {
 interface Handshake {
   readonly connection: Duplex
   readonly startedAt: number
+  response?: ServerResponse
   /** What it takes of the limits, to be given back if no socket comes of it. */
   seat?: Seat
   timer: NodeJS.Timeout | undefined
@@ -56,6 +58,7 @@ export class Upgrades extends EventEmitter {
   answering (request: IncomingMessage, response: ServerResponse): void {
     const handshake = this.#pending.get(request)
     if (handshake === undefined) return
+    handshake.response = response
     response.shouldKeepAlive = false
     // What Fastify answers before its hooks (a malformed URL) passes the hook of @fastify/websocket that would end it.
     response.once('finish', () => handshake.connection.destroy())
@@ -92,6 +95,13 @@ export class Upgrades extends EventEmitter {
     const admission = this.#admissions.get(connection)
     this.#admissions.delete(connection)
     return admission
+  }
+
+  /** A socket has come of the handshake: the connection lets go of the response, and with that of the request. */
+  upgraded (request: IncomingMessage): void {
+    const { response, connection } = this.#pending.get(request) ?? {}
+    if (response?.socket === connection) response?.detachSocket(connection as Socket)
+    this.settled(request)
   }
 
   /** The handshake on this connection is done. */
