@@ -131,14 +131,18 @@ test('a client with subscriptions notices that the server is silent, and that it
   const server = await serve(t, {}, app => {
     app.get('/', { websocket: { messages: { say: { handler: data => data } }, topics: { authorize: () => true } } }, () => {})
   })
-  const received = accepted(server).then(async socket => {
-    for (let pings = 0; pings < 3;) pings += String((await once(socket, 'message'))[0]).includes('keep.ping') ? 1 : 0
-  })
-  const stays = client(t, server, '/', { heartbeat: 20 })
+  let pings = 0
+  class Counting extends pageSocket(server.origin) {
+    override send (data: string): void {
+      if (data.includes('keep.ping')) pings++
+      super.send(data)
+    }
+  }
+  const stays = client(t, server, '/', { heartbeat: 20, WebSocket: Counting })
   const forget = stays.on('close', () => t.fail('the server does answer'))
   stays.on('error', ({ message }) => t.fail(message))
   stays.subscribe('news', () => {})
-  await received
+  await turns(() => pings === 3)
   t.equal(await stays.request('say', 'still here'), 'still here')
   forget()
 })

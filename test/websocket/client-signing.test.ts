@@ -78,7 +78,7 @@ test('a server that sends something else than it signed is closed with 4008', as
   await made.request('say', 1)
   made.on('message', () => t.fail('it is not to be believed'))
   const closed = next(made, 'close')
-  const send = Object.getPrototypeOf(Object.getPrototypeOf(socket)).send as typeof socket.send
+  const send = Object.getPrototypeOf(Object.getPrototypeOf(socket)).send as (data: string) => void
   send.call(socket, `one.${'A'.repeat(43)}.{"type":"forged"}`)
   t.match(await closed, { code: 4008, reason: 'wrong signature', delay: Number })
 })

@@ -68,7 +68,7 @@ test('guards.origin refuses other pages, and leaves all else as it was', async t
 test('guards.errors closes with 1011 what failed, a listener too', async t => {
   const { connect } = await served(t, { guards: { errors: true } }, app => {
     app.get('/handler', { websocket: true }, async () => { throw new Error('fails') })
-    app.get('/listener', { websocket: true }, socket => { socket.on('message', async () => { throw new Error('fails') }) })
+    app.get('/listener', { websocket: true }, socket => { socket.on('message', () => { throw new Error('fails') }) })
   })
   t.match(await closing(connect('/handler')), { code: 1011 })
   const socket = connect('/listener')
@@ -131,7 +131,7 @@ test('a misspelt guard is refused at boot, and so are options that exclude each 
   for (const [options, code, message] of refused) {
     const app = Fastify()
     app.register(websocket, options)
-    await t.rejects(app.ready(), { code, message })
+    await t.rejects(async () => await app.ready(), { code, message })
     await app.close()
   }
 })

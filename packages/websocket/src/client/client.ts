@@ -107,7 +107,7 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
   }
 
   function open (): void {
-    for (const topic of topics.keys()) void subscribe(topic)
+    for (const topic of topics.keys()) subscribe(topic)
     for (const { data } of queue) connection.send(data)
     queue.clear()
     beat()
@@ -174,16 +174,13 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
     }
   }
 
-  async function subscribe (topic: string): Promise<void> {
-    try {
-      await request('keep.subscribe', { topic })
-      emit('subscribed', { topic })
-    } catch (error) {
+  function subscribe (topic: string): void {
+    request('keep.subscribe', { topic }).then(() => emit('subscribed', { topic }), (error: WebSocketClientError) => {
       // Not the server's no: it is asked again over the next connection, if there is one.
       if (connection.state !== 'open') return
       topics.delete(topic)
-      emit('error', Object.assign(error as WebSocketClientError, { topic }))
-    }
+      emit('error', Object.assign(error, { topic }))
+    })
   }
 
   /** Something came: the server is asked after as much silence again. */
@@ -207,7 +204,7 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
       const remove = listen(topics, topic, listener, () => {
         if (connection.state === 'open') send('keep.unsubscribe', { topic })
       })
-      if (isNew && connection.state === 'open') void subscribe(topic)
+      if (isNew && connection.state === 'open') subscribe(topic)
       return remove
     },
     on: (name, listener) => listen(listeners, name, listener),

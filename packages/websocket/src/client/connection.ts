@@ -88,7 +88,8 @@ export function keepOpen (url: Address | (() => Address | Promise<Address>), {
         openSince = Date.now()
         events.open()
       }),
-      write: data => own.send(data),
+      // Shared memory, which a page may not send, is for the socket to refuse.
+      write: data => own.send(data as string),
       message: ifCurrent(events.message),
       refuse: ifCurrent(reason => abandon(reason, REFUSED)),
     }
@@ -105,15 +106,14 @@ export function keepOpen (url: Address | (() => Address | Promise<Address>), {
     limit()
   }
 
-  async function dial (): Promise<void> {
+  function dial (): void {
     state = 'connecting'
-    try {
-      const address = typeof url === 'function' ? await url() : url
+    new Promise<Address>(resolve => resolve(typeof url === 'function' ? url() : url)).then(address => {
       // It may have been closed meanwhile.
       if (state === 'connecting') open(address)
-    } catch (error) {
+    }).catch(error => {
       if (state === 'connecting') lost({ code: 1006, reason: String(error) })
-    }
+    })
   }
 
   function lost (closed: Closed): void {
@@ -145,7 +145,7 @@ export function keepOpen (url: Address | (() => Address | Promise<Address>), {
   }
 
   // What is wrong with a fixed address is thrown at who gave it.
-  if (typeof url === 'function') void dial()
+  if (typeof url === 'function') dial()
   else open(url)
 
   return {

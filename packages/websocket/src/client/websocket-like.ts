@@ -2,7 +2,7 @@
 export interface WebSocketLike {
   binaryType: string
   readonly bufferedAmount: number
-  send (data: string | ArrayBuffer | Uint8Array): void
+  send (data: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void
   close (code?: number, reason?: string): void
   addEventListener (type: 'open' | 'error', listener: (event: unknown) => void): void
   addEventListener (type: 'message', listener: (event: { data: string | ArrayBuffer }) => void): void
