@@ -38,8 +38,17 @@ test('describe() tells what is in force on a route, and none of its secrets', as
   })
   const description = server.app.websocket.describe('GET /')
   t.match(description, {
-    origin: 'a function', authenticates: false, requireTls: false, protocols: ['chat'], signing: ['k1'], topics: 100,
-    messages: ['keep.ping', 'keep.subscribe', 'keep.unsubscribe', 'say'], maxPayload: 65_536, maxMessagesPerSecond: 100, idleTimeout: 3_600_000, pingInterval: 30_000,
+    origin: 'a function',
+    authenticates: false,
+    requireTls: false,
+    protocols: ['chat'],
+    signing: ['k1'],
+    topics: 100,
+    messages: ['keep.ping', 'keep.subscribe', 'keep.unsubscribe', 'say'],
+    maxPayload: 65_536,
+    maxMessagesPerSecond: 100,
+    idleTimeout: 3_600_000,
+    pingInterval: 30_000,
   })
   t.notMatch(JSON.stringify(description), 'ssss')
   t.throws(() => server.app.websocket.describe('GET /other'), { code: 'FST_KEEP_WEBSOCKET_ROUTE_UNKNOWN', message: /there are: GET \// })
@@ -62,8 +71,13 @@ test('statistics() counts by route what was opened, refused, closed and came, an
   for (const socket of server.app.websocketServer.clients) socket.send(Buffer.alloc(8_000_000), () => {})
   const statistics = server.app.websocket.statistics()
   t.match(statistics['GET /'], {
-    open: 1, opened: 3, received: 1, refused: { FST_KEEP_WEBSOCKET_ORIGIN_REFUSED: 1 }, closed: { 1000: 1, 1006: 1 },
-    closedBecause: { FST_KEEP_WEBSOCKET_FRAME_REFUSED: 1 }, pending: 0,
+    open: 1,
+    opened: 3,
+    received: 1,
+    refused: { FST_KEEP_WEBSOCKET_ORIGIN_REFUSED: 1 },
+    closed: { 1000: 1, 1006: 1 },
+    closedBecause: { FST_KEEP_WEBSOCKET_FRAME_REFUSED: 1 },
+    pending: 0,
   })
   t.ok((statistics['GET /']?.bufferedBytes ?? 0) > 0)
   t.equal(statistics['GET /']?.mostBufferedBytes, statistics['GET /']?.bufferedBytes)

@@ -56,11 +56,11 @@ test('what is published in one worker of a supervisor reaches the sockets of all
   t.notOk(b.received.some(message => message.length === large.length))
 })
 
-test('a supervisor that does not read is away until it does, and what was missed is counted', t => {
+test('a supervisor that does not read is away until it does, and what was missed is counted', async t => {
   let reads = false
   const told: unknown[] = []
   const broker = workersBroker({ send: () => reads, on: () => () => {} })
-  void broker.open({ deliver () {}, away: error => told.push(error.message), back: missed => told.push(missed), refused: error => told.push(error.message) })
+  await broker.open({ deliver () {}, away: error => told.push(error.message), back: missed => told.push(missed), refused: error => told.push(error.message) })
   const publish = (payload: string) => broker.publish({ topic: 'news', kind: 'text', payload })
   for (let n = 0; n < 3; n++) publish('x')
   reads = true
@@ -68,10 +68,9 @@ test('a supervisor that does not read is away until it does, and what was missed
   publish('x')
   publish('\u0000'.repeat(1024 * 1024))
   t.match(told, ['the supervisor does not read', 3, /too large/])
-  t.end()
 })
 
-test('what another worker sends is looked at before it is delivered', t => {
+test('what another worker sends is looked at before it is delivered', async t => {
   const delivered: unknown[] = []
   let hear: (data: unknown) => void = () => {}
   const broker = workersBroker({
@@ -81,13 +80,12 @@ test('what another worker sends is looked at before it is delivered', t => {
       return () => { hear = () => {} }
     },
   })
-  void broker.open({ deliver: publication => delivered.push(publication), away () {}, back () {}, refused () {} })
+  await broker.open({ deliver: publication => delivered.push(publication), away () {}, back () {}, refused () {} })
   for (const data of [undefined, null, 7, 'x', {}, { topic: 7, kind: 'text', payload: '' }, { topic: 'a', kind: 'html', payload: '' }, { topic: 'a', kind: 'text', payload: '', key: 7 }]) hear(data)
   t.same(delivered, [])
   hear({ topic: 'a', kind: 'binary', payload: 'AAE=', key: 'k' })
   t.same(delivered, [{ topic: 'a', kind: 'binary', payload: Buffer.from([0, 1]), key: 'k' }])
-  void broker.close()
+  await broker.close()
   hear({ topic: 'a', kind: 'text', payload: '' })
   t.equal(delivered.length, 1)
-  t.end()
 })

@@ -2,7 +2,7 @@
 import { publisher } from './publisher.js'
 
 let acknowledge = () => {}
-const server = Bun.serve({
+const server = globalThis.Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
   fetch: (request, server) => server.upgrade(request) ? undefined : new Response('', { status: 404 }),

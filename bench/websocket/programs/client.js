@@ -14,7 +14,7 @@ const TASKS = {
   async topic (clients, burst) {
     const ack = frame(1, 'a')
     let [got, due] = [0, 0]
-    let first
+    let first // eslint-disable-line prefer-const -- the callback comes after it is set
     const [one] = await openMany(Number(clients), port, '/topic', chunk => {
       got += chunk.length
       while (got >= due) {

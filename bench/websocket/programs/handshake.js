@@ -21,10 +21,13 @@ export function open (port, path, onData = () => {}) {
       host: '127.0.0.1',
       noDelay: true,
       onread: {
-        buffer: buffer,
+        buffer,
         callback: (length, chunk) => {
           const data = chunk.subarray(0, length)
-          if (isOpen) return void onData(data, socket)
+          if (isOpen) {
+            onData(data, socket)
+            return
+          }
           if (!data.includes('\r\n\r\n')) return
           if (!data.toString('latin1', 0, 12).startsWith('HTTP/1.1 101')) return reject(new Error(data.toString('latin1')))
           isOpen = true

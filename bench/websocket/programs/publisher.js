@@ -18,10 +18,12 @@ export function publisher ({ publish, commands = {} }) {
     const started = performance.now()
     const before = process.cpuUsage()
     for (let published = 0; published < bursts; published++) {
+      // eslint-disable-next-line no-unmodified-loop-condition -- a message of the clients changes it
       while (published - acknowledged >= WINDOW) await new Promise(resolve => { wake = resolve })
       for (let n = 0; n < size; n++) publish(text)
       await turn()
     }
+    // eslint-disable-next-line no-unmodified-loop-condition -- the same
     while (acknowledged < bursts) await new Promise(resolve => { wake = resolve })
     const { user, system } = process.cpuUsage(before)
     console.log(`published cpu=${user + system} wall=${Math.round((performance.now() - started) * 1000)}`)

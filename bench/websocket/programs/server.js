@@ -71,7 +71,7 @@ acknowledge = publisher({
   publish,
   commands: {
     memory () {
-      for (let n = 0; n < 3; n++) gc()
+      for (let n = 0; n < 3; n++) globalThis.gc()
       const { rss, heapUsed, external } = process.memoryUsage()
       console.log(`memory rss=${rss} heap=${heapUsed + external} sockets=${count()}`)
     },

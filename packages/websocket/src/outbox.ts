@@ -90,10 +90,12 @@ export class Outbox implements Writer {
     this.release()
     const onWritten = this.#onWritten
     // ws tells the callback of a socket that is not open, and sends nothing.
-    this.#outlet.transmit(message, options, onWritten === undefined ? callback : error => {
-      onWritten()
-      callback?.(error)
-    })
+    this.#outlet.transmit(message, options, onWritten === undefined
+      ? callback
+      : error => {
+        onWritten()
+        callback?.(error)
+      })
     const wasFragmented = this.#isFragmented
     this.#isFragmented = options.fin === false
     if (wasFragmented) this.release()
