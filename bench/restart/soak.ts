@@ -31,7 +31,7 @@ export async function soak (site: Site, seconds: number, loads: Readonly<Record<
       }
     },
   }
-  const outcome = await run(watched, '', site, { times: Infinity, interval: 0, longest: seconds * 1000, warmUp: 3_000, quiet: 3_000, aftermath: 8_000 }, loads)
+  const outcome = await run(watched, '', site, { times: Infinity, interval: 0, longest: seconds * 1000, warmUp: 2_000, quiet: 3_000, aftermath: 6_000 }, loads)
   const lost = Object.entries(outcome.loads).flatMap(([name, { run: { asked, ok, retried } }]) => asked === ok + retried ? [] : [`soak, ${name}: ${asked - ok - retried} of ${asked} lost`])
   // The first reloads warm up; each of the rows is one of ten parts of the rest.
   const rows = samples.filter((_sample, index) => index % Math.max(1, Math.floor(samples.length / 10)) === 0 || index === samples.length - 1)

@@ -13,8 +13,13 @@ export const StillRunning = commandError('STILL_RUNNING', '%s', ExitCode.NOT_REA
 /** What the app's module exports cannot be served. */
 export const AppRefused = commandError('APP_REFUSED', '%s: %s', ExitCode.CONFIG)
 
-/** The app's module, or its factory, failed. */
-export const AppFailed = commandError('APP_FAILED', 'the app %s failed while it was loaded: %s', ExitCode.SOFTWARE)
+/** The app's module, or its factory, failed: with the exit code that its error names, e.g. 78 for a wrong option. */
+export function appFailed (path: string, cause: unknown): Error {
+  const { message = String(cause), exitCode } = (cause ?? {}) as Partial<EngineError>
+  return Object.assign(new AppFailed(path, message, { cause }), typeof exitCode === 'number' ? { exitCode } : {})
+}
+
+const AppFailed = commandError('APP_FAILED', 'the app %s failed while it was loaded: %s', ExitCode.SOFTWARE)
 
 /** The log file cannot be opened. */
 export const LogRefused = commandError('LOG_REFUSED', 'the log %s cannot be opened: %s', ExitCode.CANNOT_CREATE)

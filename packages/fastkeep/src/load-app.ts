@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions } from 'fastify'
-import { AppFailed, AppRefused } from './errors.js'
+import { appFailed, AppRefused } from './errors.js'
 
 /** What an app's module exports, by {@link loadApp}'s rules. */
 export type LoadedApp =
@@ -74,7 +74,7 @@ async function importApp (path: string): Promise<Record<string, unknown>> {
     if (/\.[mc]?tsx?$/.test(path) && TYPESCRIPT_REFUSALS.has(code)) {
       throw new AppRefused(path, `Node ${process.version} does not run this TypeScript (${message}); install tsx and start with --import tsx, or use Node 22.18 or later`, { cause })
     }
-    throw new AppFailed(path, message, { cause })
+    throw appFailed(path, cause)
   }
 }
 
@@ -91,7 +91,7 @@ async function settled (exported: unknown, path: string): Promise<unknown> {
   try {
     return await exported
   } catch (cause) {
-    throw new AppFailed(path, cause instanceof Error ? cause.message : String(cause), { cause })
+    throw appFailed(path, cause)
   }
 }
 

@@ -7,7 +7,7 @@ import enginePlugin, { OPTIONS, serverOptions, type Engine } from '@fastkeep/eng
 import type { CommandOptions } from './command-options.js'
 import type { Configuration } from './configuration.js'
 import { withConfigurationInEnvironment } from './configuration-environment.js'
-import { AppFailed, AppRefused } from './errors.js'
+import { appFailed, AppRefused } from './errors.js'
 import { importModules } from './import-modules.js'
 import { isInstance, loadApp } from './load-app.js'
 import { openLog } from './process-log.js'
@@ -53,7 +53,7 @@ async function instanceOf (path: string, options: CommandOptions): Promise<Insta
     const app = await loaded.make(base)
     if (isInstance(app)) return { app }
   } catch (cause) {
-    throw new AppFailed(path, cause instanceof Error ? cause.message : String(cause), { cause })
+    throw appFailed(path, cause)
   }
   throw new AppRefused(path, 'its function returned something else than a Fastify instance; a plugin has two parameters: (fastify, options)')
 }
