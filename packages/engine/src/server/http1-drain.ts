@@ -33,7 +33,6 @@ type HttpServer = NetServer & { closeIdleConnections?: () => void }
 export class Http1Drain {
   readonly #server: HttpServer
   readonly #connections = new Set<TrackedSocket>()
-  readonly #handlers: readonly RequestHandler[]
   readonly #isTls: boolean
   /** Begun so far, those of HTTP/2 as well. */
   requests = 0
@@ -54,18 +53,11 @@ export class Http1Drain {
     }
     server.on('connection', track)
     server.on('secureConnection', track)
-    // In the place of its handlers, not before them: an event with two listeners costs more than the note.
-    this.#handlers = server.listeners('request') as RequestHandler[]
-    server.removeAllListeners('request')
-    server.on('request', this.#serve)
+    // Beside the handlers, not around them: others, such as socket.io, put themselves around what they find.
+    server.prependListener('request', this.#note)
   }
 
-  readonly #serve = (request: IncomingMessage, response: ServerResponse): void => {
-    this.#note(request, response)
-    for (const handler of this.#handlers) handler.call(this.#server, request, response)
-  }
-
-  #note (request: IncomingMessage, response: ServerResponse): void {
+  readonly #note = (request: IncomingMessage, response: ServerResponse): void => {
     this.requests++
     if (request.httpVersionMajor > 1) return
     const socket = request.socket as TrackedSocket
@@ -79,8 +71,7 @@ export class Http1Drain {
       const response = socket[latestResponse]
       if (response !== undefined && !response.headersSent) response.shouldKeepAlive = false
     }
-    const later = this.#server.listeners('request').filter(handler => handler !== this.#serve) as RequestHandler[]
-    const handlers = [...this.#handlers, ...later]
+    const handlers = this.#server.listeners('request').filter(handler => handler !== this.#note) as RequestHandler[]
     this.#server.removeAllListeners('request')
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       if (request.httpVersionMajor > 1) {
