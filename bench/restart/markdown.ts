@@ -22,10 +22,14 @@ export function lossTable (names: readonly string[], outcomes: readonly Outcome[
 
 function cell (report: LoadReport): string {
   const failed = failedIn(report)
-  const why = (['refused', 'reset', 'truncated', 'timeout', 'not2xx', 'corrupt'] as const)
-    .filter(kind => report[kind] > 0).map(kind => `${report[kind]} ${kind}`)
+  const why = kindsOf(report)
   const retried = report.retried > 0 ? `; ${report.retried} retried` : ''
-  return `${failed === 0 ? '0' : `**${failed}**`} / ${report.asked}${why.length > 0 ? ` (${why.join(', ')})` : ''}${retried}`
+  return `${failed === 0 ? '0' : `**${failed}**`} / ${report.asked}${why.length > 0 ? ` (${why})` : ''}${retried}`
+}
+
+function kindsOf (report: LoadReport): string {
+  return (['refused', 'reset', 'truncated', 'timeout', 'not2xx', 'corrupt'] as const)
+    .filter(kind => report[kind] > 0).map(kind => `${report[kind]} ${kind}`).join(', ')
 }
 
 /** One row for each scenario: p50, p99 and longest in ms, quiet and during the acts, by load. */
@@ -56,7 +60,7 @@ export function losses ({ scenario, loads }: Pick<Outcome, 'scenario' | 'loads'>
 }
 
 function lost (name: string, run: LoadReport): string[] {
-  return failedIn(run) > 0 ? [`${name}: ${failedIn(run)} of ${run.asked} lost`] : []
+  return failedIn(run) > 0 ? [`${name}: ${failedIn(run)} of ${run.asked} lost (${kindsOf(run)})`] : []
 }
 
 /** A worker that is killed resets and truncates what it had in flight; nothing else may happen. */
