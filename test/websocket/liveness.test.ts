@@ -59,6 +59,7 @@ test('the client of injectWS answers pings', async t => {
   const client = await server.app.injectWS('/', {}, { onInit: () => { inited = true } })
   for (let pings = 0; pings < 3; pings++) await once(client, 'ping')
   t.ok(inited)
+  t.same([...server.app.websocketServer.clients].map(socket => (socket as GuardedWebSocket).peer), ['a test'], 'and is on the terms of its route')
   t.equal(client.readyState, client.OPEN)
   client.terminate()
 })

@@ -75,7 +75,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
     return new SocketGuard(socket, connection, admission, topics, liveness.add(performance.now()), left)
   })
   server.on('connection', (_socket: WebSocket, request: IncomingMessage) => upgrades.upgraded(request))
-  app.injectWS = injectAnswering(app.injectWS)
+  app.injectWS = injectAnswering(app)
 
   const control: FastkeepWebSocket = {
     publish: (topic, message, { key } = {}) => topics.publish(topic, message, key),

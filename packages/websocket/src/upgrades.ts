@@ -54,6 +54,13 @@ export class Upgrades extends EventEmitter {
     if (this.#isClosed || !this.emit('upgrade', request, connection, head)) refuse(connection)
   }
 
+  /** `injectWS` emits its upgrades here, past the HTTP server. */
+  override emit (event: string | symbol, ...args: unknown[]): boolean {
+    const [request, connection] = args as [IncomingMessage, Duplex]
+    if (event === 'upgrade' && !this.#pending.has(request)) this.#watch(request, connection)
+    return super.emit(event, ...args)
+  }
+
   /** The request is about to be answered by Fastify: unless a WebSocket comes of it, the answer is its connection's last. */
   answering (request: IncomingMessage, response: ServerResponse): void {
     const handshake = this.#pending.get(request)
