@@ -344,7 +344,7 @@ test('what the user will not be able to read is named before anything has begun'
   mkdirSync(path('listed'), { mode: 0o744 })
   const readable = ['readable', 'key', 'closed', 'closed/certificate', 'listed', 'missing'].map(path)
   const child = start(t, { user: 'nobody', readable })
-  t.match(await refusal(t, child, 77), `nobody (uid ${nobody.uid}, gid ${nobody.gid}) will not be able to read ${path('key')} (EACCES), ${path('closed')} (EACCES), ${path('closed/certificate')} (EACCES), ${path('listed')} (EACCES), ${path('missing')} (ENOENT);`)
+  t.match(await refusal(t, child, 77), `nobody (uid ${nobody.uid}, gid ${nobody.gid}) will not be able to read ${path('key')} (EACCES), ${path('closed')} (EACCES), ${path('closed/certificate')} (EACCES), ${path('listed')} (EACCES), ${path('missing')} (ENOENT), e.g. when keys are renewed; give the user or one of its groups access`)
   t.notMatch(child.output, /begun/)
   chownSync(path('key'), nobody.uid, nobody.gid)
   isNobody(t, await identityOf(start(t, { user: 'nobody', readable: [path('readable'), path('key'), dir] })))

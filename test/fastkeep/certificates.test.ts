@@ -53,7 +53,7 @@ test('cert refuses what means nothing together, with 64', async t => {
 
 test('check tells of the certificates of an app and of files, with what to do', async t => {
   const project = new Project(t)
-  t.match(await project.run(['check', 'secure.mjs']), { code: 70, output: /not ok +app: .*no such file.*cert\.pem/ })
+  t.match(await project.run(['check', 'secure.mjs']), { code: 78, output: /not ok +app: .*no such file.*cert\.pem/ })
   await project.run(['cert', '--days', '20'])
   const { code, output } = await project.run(['check', 'secure.mjs'])
   t.equal(code, 0, output)
@@ -86,6 +86,17 @@ test('grade grades a service, and ends with 1 below the grade that is wanted', a
   const json = await project.run(['grade', `127.0.0.1:${port}`, ...trusted, '--ruleset', 'testssl', '--json'])
   t.match(JSON.parse(json.output), { grade: 'A+', ruleset: 'testssl', scores: { protocol: 100 } })
   t.match(await project.run(['grade', `127.0.0.1:${port}`, '--servername', 'localhost', '--min', 'B']), { code: 1, output: /T is worse than B/ })
+})
+
+test('the status of a service with workers has their certificates, each once, and what each worker knows', async t => {
+  const project = new Project(t)
+  await project.run(['cert'])
+  const child = project.begin(['start', 'secure.mjs', '--workers', '2', '--pid-file', project.pidFile])
+  const { certificates, workers = [] } = await project.serving(child)
+  t.match(certificates, [{ name: 'default', expires: /^\d{4}-/ }])
+  t.equal(certificates?.length, 1)
+  t.same(workers.map(({ parts }) => parts), [{ certificates }, { certificates }])
+  t.match(await project.run(['status', '--pid-file', project.pidFile]), { code: 0, output: /\ncertificate +default: 89 days left\n/ })
 })
 
 test('grade tells with 69 that nothing answers, and with 64 what is no address or no grade', async t => {

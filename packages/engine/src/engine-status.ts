@@ -48,24 +48,45 @@ diagnosticsChannel('fastkeep:engine:drain').subscribe(message => {
   drains.set(bus, { connections, left })
 })
 
+const READERS: Readonly<Record<string, (engine: Engine) => unknown>> = {
+  state: ({ state }) => state,
+  pid: () => process.pid,
+  uptime: () => Math.round(process.uptime() * 1_000),
+  version: () => (process.getBuiltinModule('node:module').createRequire(import.meta.url)('../package.json') as { version: string }).version,
+  node: () => process.version,
+  urls: ({ supervisor, server }) => supervisor === undefined ? server.urls : server.sockets.flatMap(({ address }) => address === undefined ? [] : format(address)),
+  connections: ({ server }) => server.connections,
+  requests: ({ supervisor, server }) => supervisor === undefined ? server.requests : sumOf(supervisor.status.workers),
+  memory: () => process.memoryUsage.rss(),
+  eventLoopDelay: () => measureEventLoopDelay(SAMPLE),
+  workers: ({ supervisor }) => supervisor?.workerStatus(),
+  supervisor: engine => supervisorOf(engine),
+  draining: engine => engine.state === 'STOPPING' ? drains.get(engine) : undefined,
+}
+
+/** Told by parts of the engine themselves. */
+const PLUGIN_PARTS: ReadonlySet<string> = new Set(['pidFile', 'controlSocket'])
+
 /** Has an engine tell what it knows of itself. */
 export function addEngineStatus (engine: Engine): void {
-  const readers = {
-    state: () => engine.state,
-    pid: () => process.pid,
-    uptime: () => Math.round(process.uptime() * 1_000),
-    version: () => (process.getBuiltinModule('node:module').createRequire(import.meta.url)('../package.json') as { version: string }).version,
-    node: () => process.version,
-    urls: () => engine.supervisor === undefined ? engine.server.urls : engine.server.sockets.flatMap(({ address }) => address === undefined ? [] : format(address)),
-    connections: () => engine.server.connections,
-    requests: () => engine.supervisor === undefined ? engine.server.requests : sumOf(engine.supervisor.status.workers),
-    memory: () => process.memoryUsage.rss(),
-    eventLoopDelay: () => measureEventLoopDelay(SAMPLE),
-    workers: () => engine.supervisor?.status.workers,
-    supervisor: () => supervisorOf(engine),
-    draining: () => engine.state === 'STOPPING' ? drains.get(engine) : undefined,
-  }
-  for (const [name, read] of Object.entries(readers)) engine.addStatus(name, read)
+  for (const [name, read] of Object.entries(READERS)) engine.addStatus(name, () => read(engine))
+}
+
+export function isEnginePart (name: string): boolean {
+  return Object.hasOwn(READERS, name) || PLUGIN_PARTS.has(name)
+}
+
+/** A supervisor has no certificates of its own: those of its workers, each once. */
+export function withCertificates (status: EngineStatus): EngineStatus {
+  const { workers } = status
+  if (status.certificates !== undefined || !Array.isArray(workers)) return status
+  const certificates = new Map((workers as WorkerStatus[]).flatMap(({ parts }) => certificatesOf(parts?.certificates)).map(one => [`${one.name} ${one.expires}`, one]))
+  return certificates.size === 0 ? status : { ...status, certificates: [...certificates.values()] }
+}
+
+/** As far as they are what a worker may say: it may be in the hands of an attacker. */
+function certificatesOf (told: unknown): Array<{ name: string, expires: string }> {
+  return Array.isArray(told) ? told.filter(one => typeof one?.name === 'string' && typeof one.expires === 'string') : []
 }
 
 function sumOf (workers: readonly WorkerStatus[]): number {

@@ -4,7 +4,7 @@ import type { Listener, SubscribeOptions } from './bus/channel.js'
 import type { Channels } from './bus/channels.js'
 import { describeConfig, type DescribedOption } from './config/describe.js'
 import type { EffectiveOption } from './config/resolve.js'
-import { addEngineStatus, type EngineStatus } from './engine-status.js'
+import { addEngineStatus, isEnginePart, withCertificates, type EngineStatus } from './engine-status.js'
 import { IllegalTransition } from './errors.js'
 import { Server, type ServerPriorities } from './server/server.js'
 import type { ServerDrainOptions } from './server/server-drain.js'
@@ -127,7 +127,12 @@ export class Engine extends Bus {
 
   /** What the service says of itself now; it takes 100 ms, for which the event loop is watched. */
   async status (): Promise<EngineStatus> {
-    return await this.#status.read() as unknown as EngineStatus
+    return withCertificates(await this.#status.read() as unknown as EngineStatus)
+  }
+
+  /** What others than the engine have added to it. */
+  async addedStatus (): Promise<Record<string, unknown>> {
+    return await this.#status.read(isEnginePart)
   }
 
   override async start (): Promise<void> {

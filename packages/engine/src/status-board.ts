@@ -14,9 +14,14 @@ export class StatusBoard {
     return () => { if (this.#readers.get(name) === read) this.#readers.delete(name) }
   }
 
-  /** All of them, asked at the same time; one that fails says so in its own place and hides no other one. */
-  async read (): Promise<Record<string, unknown>> {
-    const entries = await Promise.all([...this.#readers].map(async ([name, read]) => [name, await valueOf(read)] as const))
+  /**
+   * All of them, asked at the same time; one that fails says so in its own place and hides no other one.
+   *
+   * @param isLeftOut by name
+   */
+  async read (isLeftOut: (name: string) => boolean = () => false): Promise<Record<string, unknown>> {
+    const wanted = [...this.#readers].filter(([name]) => !isLeftOut(name))
+    const entries = await Promise.all(wanted.map(async ([name, read]) => [name, await valueOf(read)] as const))
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
   }
 }

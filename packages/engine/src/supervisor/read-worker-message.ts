@@ -26,6 +26,7 @@ const VALID: Record<WorkerMessage['type'], (message: Record<string, unknown>) =>
   },
   leaving: () => true,
   graceful: ({ failure }) => failure === undefined || isText(failure),
+  status: ({ parts }) => typeof parts === 'object' && parts !== null,
   peer: ({ topic }) => isText(topic),
 }
 

@@ -103,6 +103,9 @@ export class Supervised {
         return
       case 'share':
         return this.#share?.limit(message.most)
+      case 'status':
+        engine?.addedStatus().then(parts => this.#channel.offer({ type: 'status', parts }), () => {})
+        return
       case 'hurry':
         return engine?.server.hurry('the supervisor')
       case 'graceful':

@@ -190,6 +190,11 @@ export class Supervisor {
     await this.#workers.scale(count)
   }
 
+  /** The workers, with what their apps know, e.g. when certificates expire. */
+  async workerStatus (): Promise<WorkerStatus[]> {
+    return await this.#workers.fullStatus()
+  }
+
   get status (): SupervisorStatus {
     const { target, generation, isLooping, status } = this.#workers
     return { target, generation, crashLoop: isLooping, workers: status }

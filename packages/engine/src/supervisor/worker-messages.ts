@@ -34,6 +34,9 @@ export interface WorkerStats {
   readonly isPaused: boolean
 }
 
+/** What the app of a worker has added to its status. */
+export type StatusParts = Readonly<Record<string, unknown>>
+
 export type WorkerMessage =
   | { readonly type: 'ready', readonly urls: readonly string[], readonly keepAliveTimeout: number, readonly longestStop: number, readonly longestDrain: number }
   | { readonly type: 'failed', readonly message: string, readonly exitCode: number }
@@ -41,6 +44,7 @@ export type WorkerMessage =
   /** It drains and exits without having been told to, e.g. because somebody has sent it a signal. */
   | { readonly type: 'leaving' }
   | { readonly type: 'graceful', readonly failure?: string }
+  | { readonly type: 'status', readonly parts: StatusParts }
   | PeerMessage
 
 export type SupervisorMessage =
@@ -54,6 +58,8 @@ export type SupervisorMessage =
   | { readonly type: 'hurry' }
   | { readonly type: 'graceful' }
   | { readonly type: 'share', readonly most: number }
+  /** The parts of its status that its app has added are wanted. */
+  | { readonly type: 'status' }
   | PeerMessage
 
 /** From one worker to all others. */

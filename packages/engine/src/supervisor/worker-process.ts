@@ -1,41 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { PassThrough, type Duplex } from 'node:stream'
 import { WorkerFailed } from '../errors.js'
 import { ExitCode } from '../exit-codes.js'
-import { sameEnvironment } from '../plugins/same-program.js'
-import type { Target } from '../plugins/become-user.js'
 import type { ListeningHandle } from '../server/accept-pause.js'
-import type { HandedSocket } from '../server/inherited-sockets.js'
-import { withNote } from './environment-note.js'
-import { handSecrets, type SecretsBundle } from './kept-secrets.js'
+import type { SecretsBundle } from './kept-secrets.js'
 import { LineChannel } from './line-channel.js'
+import { Question } from './question.js'
 import { readWorkerMessage } from './read-worker-message.js'
-import { serveFully, startGently } from './start-priority.js'
-import { WORKER_NOTE, type AcceptMessage, type PeerMessage, type SupervisorMessage, type WorkerMessage, type WorkerNote, type WorkerStats } from './worker-messages.js'
-
-/** What every worker is started with. */
-export interface WorkerStart {
-  /** The file of the program. */
-  readonly program: string
-  readonly args: readonly string[]
-  /** Flags of Node. */
-  readonly execArgv: readonly string[]
-  /** Read anew for each worker: they may have changed. */
-  readonly sockets: readonly HandedSocket[]
-  /** The same sockets, to be sent to a worker that has paused; none where load is not balanced. */
-  readonly handles: readonly ListeningHandle[]
-  readonly secrets: SecretsBundle
-  readonly target: Target | undefined
-  readonly umask: number | undefined
-  /** ms within which it must serve. */
-  readonly timeout: number
-  /** ms of a blocked event loop after which the worker tells its stack. */
-  readonly toldAfter: number
-  /** Others serve in the meantime: it is not to take the processors from them. */
-  readonly isGentle: boolean
-}
+import { endOf, spawnWorker, type WorkerEnd, type WorkerStart } from './spawn-worker.js'
+import { serveFully } from './start-priority.js'
+import type { AcceptMessage, PeerMessage, StatusParts, SupervisorMessage, WorkerMessage, WorkerStats } from './worker-messages.js'
 
 export type WorkerState = 'starting' | 'ready' | 'retiring' | 'ended'
 
@@ -46,14 +20,9 @@ export interface WorkerStatus extends WorkerStats {
   readonly generation: number
   /** ms for which it has served. */
   readonly uptime: number
+  /** What its app has added by `engine.addStatus()`, if anything; only where it was asked for. */
+  readonly parts?: StatusParts
 }
-
-export interface WorkerEnd {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-}
-
-const BECOME_WORKER = new URL('become-worker.js', import.meta.url).href
 
 /** ms beyond the longest drain for a worker that retires to end by itself. */
 const RETIREMENT_GRACE = 5_000
@@ -63,6 +32,9 @@ const CHANNEL_GRACE = 1_000
 
 /** ms for a worker to read again what it can. */
 const GRACEFUL_TIMEOUT = 30_000
+
+/** ms for a worker to say what its app knows. */
+const STATUS_TIMEOUT = 800
 
 /** ms between SIGTERM and SIGKILL for one that does not serve yet. */
 const STARTING_GRACE = 3_000
@@ -96,7 +68,8 @@ export class WorkerProcess {
   #most = Number.MAX_SAFE_INTEGER
   #state: WorkerState = 'starting'
   #answer: { resolve: () => void, reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
-  #gracefulAnswer: ((failure: string | undefined) => void) | undefined
+  readonly #graceful = new Question<string | undefined>()
+  readonly #parts = new Question<StatusParts>()
 
   constructor (slot: number, generation: number, start: WorkerStart) {
     this.slot = slot
@@ -105,11 +78,11 @@ export class WorkerProcess {
     this.#child = child
     this.#handles = start.handles
     this.#keepQuiet()
-    if (start.isGentle && child.pid !== undefined) startGently(child.pid)
     this.#channel = new LineChannel<SupervisorMessage, WorkerMessage>(channel, readWorkerMessage, message => this.#receive(message), () => this.#left()).unref()
     this.ended = endOf(child).finally(() => {
       this.#state = 'ended'
-      this.#gracefulAnswer?.('it has ended')
+      this.#graceful.answer('it has ended')
+      this.#parts.answer({})
     })
     this.ready = this.#becomeReady(start.timeout)
     // Whoever waits for it hears of it.
@@ -149,13 +122,15 @@ export class WorkerProcess {
     if (this.#state !== 'ready') return Promise.resolve(undefined)
     this.#channel.send({ type: 'secrets', secrets })
     this.#channel.send({ type: 'graceful' })
-    return new Promise(resolve => {
-      const timer = setTimeout(() => resolve(`no answer within ${GRACEFUL_TIMEOUT} ms`), GRACEFUL_TIMEOUT)
-      this.#gracefulAnswer = failure => {
-        clearTimeout(timer)
-        resolve(failure)
-      }
-    })
+    return this.#graceful.ask(GRACEFUL_TIMEOUT, `no answer within ${GRACEFUL_TIMEOUT} ms`)
+  }
+
+  /** Its status, with what its app knows. */
+  async fullStatus (): Promise<WorkerStatus> {
+    if (this.#state !== 'ready') return this.status
+    this.#channel.send({ type: 'status' })
+    const parts = await this.#parts.ask(STATUS_TIMEOUT, {})
+    return Object.keys(parts).length === 0 ? this.status : { ...this.status, parts }
   }
 
   /** What it still drains is cut. By the channel, for two signals in a row may count as one. */
@@ -257,8 +232,9 @@ export class WorkerProcess {
         this.#killAfter(Math.max(this.longestStop, this.longestDrain) + RETIREMENT_GRACE)
         return this.onLeaving()
       case 'graceful':
-        this.#gracefulAnswer?.(message.failure)
-        return
+        return this.#graceful.answer(message.failure)
+      case 'status':
+        return this.#parts.answer(message.parts)
       case 'peer':
         return this.onPeer(message)
     }
@@ -276,40 +252,5 @@ export class WorkerProcess {
 
   #failure (why: string, exitCode: number): Error {
     return Object.assign(new WorkerFailed(`worker ${this.slot} (${this.pid})`, why), { exitCode: exitCode === 0 ? ExitCode.SOFTWARE : exitCode })
-  }
-}
-
-function spawnWorker (slot: number, { program, args, execArgv, sockets, handles, secrets, target, umask, toldAfter }: WorkerStart): { child: ChildProcess, channel: Duplex } {
-  const stdio: Array<number | 'ignore' | 'inherit' | 'pipe'> = ['ignore', 'inherit', 'inherit']
-  const pass = (what: number | 'pipe'): number => stdio.push(what) - 1
-  const channel = pass('pipe')
-  const secretsPipe = pass('pipe')
-  const note: WorkerNote = {
-    parent: process.pid,
-    channel,
-    secrets: secretsPipe,
-    slot,
-    sockets: sockets.map(socket => ({ ...socket, fd: pass(socket.fd) })),
-    toldAfter,
-    ...target === undefined ? {} : { target },
-    ...umask === undefined ? {} : { umask },
-  }
-  const preload = target === undefined && umask === undefined ? [] : [`--import=${BECOME_WORKER}`]
-  const child = spawn(process.execPath, [...preload, ...execArgv, program, ...args], {
-    env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
-    stdio: handles.length === 0 ? stdio : [...stdio, 'ipc'],
-  })
-  handSecrets(child, secretsPipe, secrets)
-  // Of one that the system did not start, e.g. for want of descriptors, Node leaves the streams out.
-  return { child, channel: child.pid === undefined ? new PassThrough() : child.stdio[channel] as Socket }
-}
-
-async function endOf (child: ChildProcess): Promise<WorkerEnd> {
-  try {
-    const [code, signal] = await once(child, 'exit') as [number | null, NodeJS.Signals | null]
-    return { code, signal }
-  } catch {
-    // The system did not start it.
-    return { code: ExitCode.OS, signal: null }
   }
 }

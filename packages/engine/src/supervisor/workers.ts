@@ -82,6 +82,11 @@ export class Workers {
     return [...this.#present, ...this.#retired]
   }
 
+  /** With what their apps know. */
+  async fullStatus (): Promise<WorkerStatus[]> {
+    return await Promise.all(this.all.map(async worker => await worker.fullStatus()))
+  }
+
   get status (): WorkerStatus[] {
     return this.all.map(({ status }) => status)
   }
