@@ -4,6 +4,9 @@ import { Engine, Monitor } from '@fastkeep/engine'
 
 test('a plugin takes other priorities for one instance, and refuses a step that it does not have', async t => {
   const engine = new Engine()
+  // A Monitor keeps no process alive.
+  const alive = setInterval(() => {}, 60_000)
+  t.teardown(() => clearInterval(alive))
   const order: string[] = []
   const begun = new Promise<void>(resolve => {
     const task = (name: string) => () => { if (order.push(name) === 2) resolve() }
