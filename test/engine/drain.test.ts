@@ -1,13 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { test } from 'tap'
 import engine, { type Engine } from '@fastkeep/engine'
@@ -33,11 +33,32 @@ test('an idle connection is closed after the idle window', async t => {
   const url = await app.listen({ port: 0 })
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   const socketClosed = new Promise(resolve => {
-    agent.once('free', socket => socket.once('close', resolve))
+    // The agent lets the process end while it is idle.
+    agent.once('free', socket => socket.ref().once('close', resolve))
   })
   await get(url, agent)
   await app.close()
   await socketClosed
+})
+
+test('a request that came while the loop was too busy to see it is answered, though the idle window is over', async t => {
+  const app = await appWith(t, { drain: { idleWindow: 300, deadline: 5_000 } })
+  await app.listen({ port: 0 })
+  const [client, fresh] = [0, 1].map(() => net.connect(portOf(app), '127.0.0.1').setEncoding('utf8')) as [net.Socket, net.Socket]
+  client.write('GET / HTTP/1.1\r\nhost: test\r\n\r\n')
+  await once(client, 'data')
+  const closed = app.close()
+  await once(app.engine.draining, 'abort')
+  await delay(150)
+  // After which the timers come, and only then what has arrived.
+  await immediate()
+  const busyUntil = Date.now() + 400
+  while (Date.now() < busyUntil);
+  // By the system alone: what the loop of this process would send comes too late.
+  for (const socket of [client, fresh]) writeSync((socket as net.Socket & { _handle: { fd: number } })._handle.fd, 'GET / HTTP/1.1\r\nhost: test\r\n\r\n')
+  const answers = await Promise.all([once(client, 'data'), once(fresh, 'data')])
+  for (const [answer] of answers) t.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*connection: close/i)
+  await closed
 })
 
 test('a TLS handshake that never ends does not hold the drain, and a connection that came through it stays usable', async t => {

@@ -42,7 +42,8 @@ export async function drain (
   hurry.addEventListener('abort', onHurry, { once: true })
 
   for (const target of targets) target.beginDrain()
-  const closeIdle = (): void => { for (const target of targets) target.closeIdle() }
+  // Not in the turn of the timer: a loop that is late comes to its timers before it reads what has arrived meanwhile.
+  const closeIdle = (): void => { setImmediate(() => { for (const target of targets) target.closeIdle() }) }
   let sweep: NodeJS.Timeout | undefined
   const idleTimer = setTimeout(() => {
     closeIdle()
