@@ -10,10 +10,10 @@ const FILES: Readonly<Record<string, RegExp | undefined>> = {
   process: undefined,
   'exit-code': undefined,
   sockets: undefined,
-  restart: undefined,
-  health: undefined,
-  'systemd-notifier': undefined,
-  'loop-watch': undefined,
+  restart: /under load|SIGHUP replaces|unix socket passes/,
+  health: /is live and ready|new and idle connections are served/,
+  'systemd-notifier': /the progress of the drain|is a reload, after which/,
+  'loop-watch': /JavaScript that blocks|native code/,
   'signal-handler': undefined,
   'log-destination': /no service down|uncaught/,
   daemonizer: /exits with 0 and prints|in the body of its main module|sockets or threads|survives the end of the terminal/,
@@ -22,7 +22,7 @@ const FILES: Readonly<Record<string, RegExp | undefined>> = {
   supervisor: /event loop is blocked|when the supervisor is killed, its|somebody ends by a signal/,
   'drop-privileges': /asked from before the bind|drop that is not complete/,
   'crash-policy': /request that is under way is answered/,
-  autoreloader: /which the process has loaded|loaded while the service runs|by default the process is replaced/,
+  autoreloader: /by default the process is replaced/,
 }
 
 /** Runs what depends on Node itself on another version than the present one. */
