@@ -105,6 +105,13 @@ export class SocketGuard implements InboxOwner {
     this.#inbox.release()
   }
 
+  /** Closes it for no fault of its peer, once the messages that have come are answered. */
+  bidFarewell (closeCode: number, reason: string): void {
+    const close = (): void => this.#socket.close(closeCode, reason)
+    if (this.#flow === undefined) close()
+    else this.#flow.finish(close)
+  }
+
   /** The handler failed. */
   fail (error: unknown): void {
     this.#inbox.fail(error)
