@@ -14,6 +14,9 @@ export interface InnerSocket extends GuardedWebSocket {
 /** Makes the guard of a socket, by the connection on which its handshake was admitted. */
 export type GuardMaker = (socket: InnerSocket, connection: Duplex) => SocketGuard
 
+/** The methods of an EventEmitter by which all others attach a listener. */
+const ATTACHING = ['on', 'addListener', 'prependListener'] as const
+
 /** What ws calls on a socket once it has written the 101. Its types leave it out. */
 type Open = (connection: Duplex, head: Buffer, options: { maxPayload: number }) => void
 
@@ -84,6 +87,18 @@ export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: C
     get latency (): number | undefined { return this.guard.latency }
     subscribe (topic: string): void { this.guard.topics.subscribe(this, topic) }
     unsubscribe (topic: string): void { leaveTopic(this, topic) }
+  }
+  // `newListener` would tell too, at the price of a listener of its own on each socket.
+  for (const name of ATTACHING) {
+    const attach = Base.prototype[name] as (this: unknown, event: string | symbol, listener: unknown) => WebSocket
+    Object.defineProperty(GuardedSocket.prototype, name, {
+      configurable: true,
+      writable: true,
+      value (this: GuardedSocket, event: string | symbol, listener: unknown) {
+        if (event === 'message') this.guard.expectListener()
+        return attach.call(this, event, listener)
+      },
+    })
   }
   // Its types have it as a field.
   Object.defineProperty(GuardedSocket.prototype, 'bufferedAmount', {
