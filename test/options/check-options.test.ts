@@ -62,6 +62,14 @@ test('of an array the entry at fault is shown with its index, and its nearest va
   t.throws(() => checkOptions({ names: 'a' }, names), { message: /got "a"$/ })
 })
 
+test('the entries of an array of nested objects are checked one by one', async t => {
+  const users = { users: arrayOf(nested({ name: string(), age: integer(0, 150, 'years') })) }
+  t.doesNotThrow(() => checkOptions({ users: [{ name: 'ada' }, { name: 'grace', age: 85 }] }, users))
+  t.throws(() => checkOptions({ users: [{ name: 'ada' }, { nmae: 'grace' }] }, users), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_UNKNOWN', message: /unknown option "users\[1\]\.nmae", did you mean "name"\?/ })
+  t.throws(() => checkOptions({ users: [{ age: 151 }] }, users), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_INVALID', message: /option "users\[0\]\.age" must be .*, got 151/ })
+  t.throws(() => checkOptions({ users: [{}, 'grace'] }, users), { message: /got "grace" at index 1$/ })
+})
+
 test('an array with holes is refused', async t => {
   for (const names of [Array<string>(1), ['a', , 'b']]) { // eslint-disable-line no-sparse-arrays
     t.throws(() => checkOptions({ names }, { names: arrayOf(string()) }), { code: 'FST_KEEP_SOME_PACKAGE_OPTION_INVALID', message: /got undefined at index [01]$/ })

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { test } from 'tap'
-import { closing, open, serve } from './server-under-test.js'
+import { WebSocket } from 'ws'
+import { closing, deferred, open, serve } from './server-under-test.js'
 
 test('a peer that does not read what a handler sends it is closed with 1013, and the send is told', async t => {
   const errors: Error[] = []
@@ -22,4 +24,23 @@ test('a peer that does not read what a handler sends it is closed with 1013, and
   client.resume()
   t.same(await end, { code: 1013, reason: 'too slow' })
   t.match(server.log.filter(line => line.code === 'FST_KEEP_WEBSOCKET_SLOW_READER'), [{ closeCode: 1013 }])
+})
+
+test('a peer that pings and does not read gets no more pongs than may wait for it', async t => {
+  const server = await serve(t, { maxBufferedBytes: 64 * 1024, maxMessagesPerSecond: 0, maxBytesPerSecond: 0 }, app => {
+    app.get('/', { websocket: true }, socket => { socket.send('x'.repeat(16 * 1024 * 1024)) })
+  })
+  const client = new WebSocket(`ws://${server.host}/`, { origin: server.origin })
+  t.teardown(() => client.terminate())
+  const [socket] = await once(server.app.websocketServer, 'connection') as [WebSocket]
+  await once(client, 'open')
+  client.pause()
+  const all = deferred<void>()
+  let pings = 0
+  socket.on('ping', () => { if (++pings === 1_000) all.resolve() })
+  const before = socket.bufferedAmount
+  for (let n = 0; n < 1_000; n++) client.ping('p'.repeat(100))
+  await all.promise
+  t.ok(socket.bufferedAmount <= before, `${socket.bufferedAmount} bytes wait, ${before} before`)
+  t.equal(socket.readyState, WebSocket.OPEN)
 })

@@ -24,6 +24,8 @@ test('nobody comes back before the time that the server asked for, nor soon to o
     [{ code: 1013, reason: '' }, 5000, 10_000],
     [{ code: 1013, reason: '', retryAfter: 1 }, 1000, 2000],
     [{ code: 1012, reason: '' }, 0, 500],
+    // More than a timer can wait for would be no wait at all.
+    [{ code: 1013, reason: '', retryAfter: 1e9 }, 2 ** 30, 2 ** 31],
   ] as const) {
     const delays = Array.from({ length: 1000 }, () => reconnectDelay(closed, 0, 500, 30_000))
     t.ok(delays.every(delay => delay >= least && delay < most), JSON.stringify(closed))

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { subscribe } from 'node:diagnostics_channel'
+import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { test, type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { open, nextText, refusal, sendHandshake, serve, type HandshakeHeaders } from './server-under-test.js'
+import { open, nextText, received, refusal, sendHandshake, serve, type HandshakeHeaders } from './server-under-test.js'
 
 const echo = async (t: Test, options = {}, headers: Record<string, string> = {}) => serve(t, options, app => {
   app.addHook('onRequest', async (_request, reply) => { reply.headers(headers) })
@@ -149,6 +150,14 @@ test('a malformed handshake is answered 400', async t => {
     t.equal(status, 400, JSON.stringify(headers))
     t.equal(JSON.parse(body).code, 'FST_KEEP_WEBSOCKET_HANDSHAKE_MALFORMED')
   }
+})
+
+test('a handshake in HTTP/1.0 is answered 400', async t => {
+  const { port, host, origin } = await echo(t)
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`GET /echo HTTP/1.0\r\nHost: ${host}\r\nOrigin: ${origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+  t.match(await received(socket, /\r\n\r\n/), /^HTTP\/1\.1 400 /)
+  socket.destroy()
 })
 
 test('a route without a WebSocket handler opens no socket, whatever the method', async t => {

@@ -155,7 +155,7 @@ test('a socket without messages in either direction for idleTimeout is closed wi
   t.teardown(() => clearInterval(timer))
   const last = [...server.app.websocket.subscribers('news')].at(-1)
   last?.unsubscribe('news')
-  t.same(await closing(idle), { code: 1013, reason: 'idle' })
+  t.same(await closing(idle), { code: 1013, reason: 'idle; retry-after=1' })
   t.equal(listening.readyState, listening.OPEN)
   t.ok(codesOf(server).includes('FST_KEEP_WEBSOCKET_IDLE'))
 })
@@ -166,7 +166,7 @@ test('a socket is closed with 1013 at the end of its lifetime, busy or not', asy
   })
   const client = await open(t, server, '/')
   client.on('message', () => client.send('again')).send('once')
-  t.same(await closing(client), { code: 1013, reason: 'end of its lifetime' })
+  t.same(await closing(client), { code: 1013, reason: 'end of its lifetime; retry-after=1' })
   t.ok(codesOf(server).includes('FST_KEEP_WEBSOCKET_LIFETIME'))
 })
 

@@ -102,6 +102,32 @@ test('topics that are asked for at once do not pass the limit together', async t
   t.same((await Promise.all(answers)).map(({ type }) => type).toSorted(), ['keep.error', 'keep.error', 'keep.reply'])
 })
 
+test('a client that unsubscribes while it is considered is no subscriber, and is one if it asks again', async t => {
+  const answers = [deferred<boolean>(), deferred<boolean>()]
+  let asked = 0
+  const server = await served(t, { authorize: async () => await (answers[asked++] as typeof answers[0]).promise })
+  const client = await connect(t, server)
+  const first = client.ask('keep.subscribe', { topic: 'news' })
+  t.match(await client.ask('keep.unsubscribe', { topic: 'news' }), { type: 'keep.reply' })
+  const second = client.ask('keep.subscribe', { topic: 'news' })
+  answers[0]?.resolve(true)
+  t.match(await first, { type: 'keep.reply', data: { topic: 'news' } })
+  t.equal(server.app.websocket.presence('news'), 0)
+  answers[1]?.resolve(true)
+  await second
+  t.equal(server.app.websocket.presence('news'), 1)
+})
+
+test('a client that was told that its subscription took too long is no subscriber', async t => {
+  const go = deferred<boolean>()
+  const server = await served(t, { authorize: () => go.promise }, { replyTimeout: 20 })
+  const client = await connect(t, server)
+  t.match(await client.ask('keep.subscribe', { topic: 'news' }), { type: 'keep.error', data: { code: 'FST_KEEP_WEBSOCKET_MESSAGE_TIMEOUT' } })
+  go.resolve(true)
+  await client.ask('keep.ping')
+  t.equal(server.app.websocket.presence('news'), 0)
+})
+
 test('a socket that closes while it is considered is no subscriber', async t => {
   const go = deferred<boolean>()
   const asked = deferred<void>()

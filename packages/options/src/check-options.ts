@@ -48,6 +48,9 @@ export function optionChecker (packageName: string): CheckOptions {
         throw withExitCode(new OptionInvalid(`${packageName}: option "${path + key}" must be ${rule.expected}, got ${refused(value, rule)}`))
       }
       if (rule.rules !== undefined) check(value as object, rule.rules, `${path}${key}.`)
+      if (Array.isArray(value) && rule.entry?.rules !== undefined) {
+        for (const [index, entry] of value.entries()) check(entry as object, rule.entry.rules, `${path}${key}[${index}].`)
+      }
     }
   }
 

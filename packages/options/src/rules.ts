@@ -45,8 +45,9 @@ export function oneOf (values: ReadonlyArray<string | boolean | number>): Rule {
 
 /** An array, not empty, each of whose entries `rule` accepts; an array with holes is refused. */
 export function arrayOf (rule: Rule): Rule {
+  const { rules: _ofEachEntry, ...same } = rule
   return {
-    ...rule,
+    ...same,
     entry: rule,
     expected: `an array, not empty, of entries that are each ${rule.expected}`,
     accepts: value => Array.isArray(value) && value.length > 0 && indexOfRefused(value, rule) === -1,

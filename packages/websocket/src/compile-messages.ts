@@ -8,7 +8,8 @@ import { requestTopic } from './topic-access.js'
 export interface CompiledMessage {
   /** The data as its handler gets it, or a promise of it. @throws MessageRefused */
   validate (data: unknown): unknown
-  handle (data: unknown, socket: InnerSocket, request: FastifyRequest): unknown
+  /** @param isTooLate whether the client has been told that it was not done in time */
+  handle (data: unknown, socket: InnerSocket, request: FastifyRequest, isTooLate: () => boolean): unknown
   /** The JSON text of what the handler returned; `undefined` for nothing. */
   serialize (reply: unknown): string | undefined
 }
@@ -71,8 +72,8 @@ export const OWN_MESSAGES: CompiledMessages = new Map([['keep.ping', { validate:
 export const TOPIC_MESSAGES: CompiledMessages = new Map<string, CompiledMessage>([
   ['keep.subscribe', {
     validate: topicData,
-    handle: async (data, socket) => {
-      await requestTopic(socket, (data as TopicData).topic)
+    handle: async (data, socket, _request, isTooLate) => {
+      await requestTopic(socket, (data as TopicData).topic, isTooLate)
       return data
     },
     serialize: JSON.stringify,

@@ -46,12 +46,16 @@ export class ConnectionCounts {
   }
 }
 
+const NONE: readonly ConnectionCounts[] = []
+
 /** The place that one connection takes in each scope that counts it. */
 export class Seat {
   readonly #address: string | undefined
   #user: string | undefined
-  readonly #scopes: ConnectionCounts[] = []
-  readonly #userScopes: ConnectionCounts[] = []
+  #scopes: readonly ConnectionCounts[] = NONE
+  /** How many of the scopes count it, and how many its user. */
+  #counted = 0
+  #countedAs = 0
 
   constructor (ip: string | undefined) {
     this.#address = ip === undefined ? undefined : addressKey(ip)
@@ -59,9 +63,10 @@ export class Seat {
 
   /** @throws TooManyConnections, TooManyFromAddress */
   take (scopes: readonly ConnectionCounts[]): void {
+    this.#scopes = scopes
     for (const scope of scopes) {
       scope.addConnection(this.#address)
-      this.#scopes.push(scope)
+      this.#counted++
     }
   }
 
@@ -70,13 +75,16 @@ export class Seat {
     this.#user = user
     for (const scope of this.#scopes) {
       scope.addUser(user)
-      this.#userScopes.push(scope)
+      this.#countedAs++
     }
   }
 
   leave (): void {
-    for (const scope of this.#scopes.splice(0)) scope.removeConnection(this.#address)
-    for (const scope of this.#userScopes.splice(0)) scope.removeUser(this.#user as string)
+    const scopes = this.#scopes
+    // It may be asked for more after its connection has gone.
+    this.#scopes = NONE
+    while (this.#counted > 0) scopes[--this.#counted]?.removeConnection(this.#address)
+    while (this.#countedAs > 0) scopes[--this.#countedAs]?.removeUser(this.#user as string)
   }
 }
 

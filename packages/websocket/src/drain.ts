@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket, WebSocketServer } from 'ws'
+import type { InnerSocket } from './guarded-socket.js'
 import { report } from './report.js'
 import type { Upgrades } from './upgrades.js'
 
@@ -42,6 +43,8 @@ const NO_CLOSE_FRAME = 1006
 
 /** ms between two close frames at most: a few sockets need no window. */
 const WIDEST_GAP = 5
+/** ms of a hint that is worth its bytes. */
+const SHORTEST_HINT = 100
 /** ms between two batches of close frames. */
 const TICK = 10
 
@@ -54,9 +57,11 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
   function cut (): void {
     cutNow.abort()
     terminated += upgrades.cut()
+    // Whom the window had not come to yet is told too; to the others this is nothing new.
+    const [code, reason] = goodbye
+    const rest = hint(windowFor(server.clients.size))
     for (const socket of server.clients) {
-      // Whom the window had not come to yet is told too; to the others this is nothing new.
-      socket.close(...goodbye)
+      socket.close(code, reason + rest)
       socket.terminate()
     }
   }
@@ -68,7 +73,11 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
     const closed = once(server, 'close')
     // A handshake that passed the guard just now is answered 503 by ws itself.
     server.close()
-    await closeSpread(sockets, Math.min(drainWindow, sockets.length * WIDEST_GAP), socket => socket.close(...goodbye), cutNow.signal)
+    const [code, reason] = goodbye
+    await closeSpread(sockets, windowFor(sockets.length), (socket, left) => {
+      // A new process takes connections already; this one has nobody after it until it is gone.
+      (socket as InnerSocket).guard.bidFarewell(code, code === SERVICE_RESTART[0] ? reason : reason + hint(left))
+    }, cutNow.signal)
     // Not unref'd: who waits for the drain must hear of its end, even if sockets of `injectWS` are all that is left.
     const timer = setTimeout(cut, closeDeadline)
     await Promise.all([closed, upgrades.whenIdle()])
@@ -76,6 +85,11 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
     report(log, terminated > 0 ? 'warn' : 'info', 'drained',
       { code: 'FST_KEEP_WEBSOCKET_DRAINED', closeCode: goodbye[0], sockets: sockets.length, terminated },
       `WebSockets drained: ${sockets.length} told, ${terminated} cut`)
+  }
+
+  /** ms */
+  function windowFor (count: number): number {
+    return Math.min(drainWindow, count * WIDEST_GAP)
   }
 
   async function drain (signal?: AbortSignal): Promise<void> {
@@ -92,13 +106,22 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
   return Object.defineProperty(drain, 'hasBegun', { get: () => drained !== undefined }) as Drain
 }
 
+/** What a client is told of the ms in which it should not come again (PROTOCOL.md): nothing of a moment. */
+function hint (ms: number): string {
+  return ms < SHORTEST_HINT ? '' : `; retry-after=${Math.ceil(ms / 100) / 10}`
+}
+
 /** Tells all sockets within the window (ms), evenly, so that their clients do not return all at once. */
-function closeSpread (sockets: readonly WebSocket[], window: number, close: (socket: WebSocket) => void, signal: AbortSignal): Promise<void> {
+function closeSpread (
+  sockets: readonly WebSocket[], window: number, close: (socket: WebSocket, left: number) => void, signal: AbortSignal
+): Promise<void> {
   const perTick = Math.max(1, Math.ceil(sockets.length / Math.max(1, window / TICK)))
   const batches = Array.from({ length: Math.ceil(sockets.length / perTick) }, (_, index) => sockets.slice(index * perTick, (index + 1) * perTick))
+  const total = batches.length
   return new Promise(resolve => {
     function next (): void {
-      for (const socket of batches.shift() ?? []) close(socket)
+      const left = window * batches.length / total
+      for (const socket of batches.shift() ?? []) close(socket, left)
       if (batches.length === 0 || signal.aborted) resolve()
       else setTimeout(next, TICK)
     }

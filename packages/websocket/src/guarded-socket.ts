@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws'
 import { Outbox, type Data, type Outlet, type SendCallback, type SendOptions } from './outbox.js'
 import type { GuardedWebSocket, Peer } from './socket.js'
 import type { SocketGuard } from './socket-guard.js'
+import { leaveTopic } from './topic-access.js'
 
 /** What the modules of this package see of a socket. */
 export interface InnerSocket extends GuardedWebSocket {
@@ -12,6 +13,9 @@ export interface InnerSocket extends GuardedWebSocket {
 
 /** Makes the guard of a socket, by the connection on which its handshake was admitted. */
 export type GuardMaker = (socket: InnerSocket, connection: Duplex) => SocketGuard
+
+/** The methods of an EventEmitter by which all others attach a listener. */
+const ATTACHING = ['on', 'addListener', 'prependListener'] as const
 
 /** What ws calls on a socket once it has written the 101. Its types leave it out. */
 type Open = (connection: Duplex, head: Buffer, options: { maxPayload: number }) => void
@@ -60,6 +64,12 @@ export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: C
       super.send(this.guard.outgoing(message, options), options, callback)
     }
 
+    /** One Pong may answer several Pings (RFC 6455, 5.5.3): who pings and does not read gets none, else they would pile up. */
+    override pong (...args: Parameters<WebSocket['pong']>): void {
+      if (this.unsentBytes <= this.guard.policy.maxBufferedBytes) super.pong(...args)
+      else (args[2] as (() => void) | undefined)?.()
+    }
+
     onWrite (): void { this.guard.hasTraffic = true }
 
     onSlowReader (): void {
@@ -76,7 +86,19 @@ export function guardedSocketClass<Class extends typeof WebSocket> (BaseClass: C
     get peer (): Peer { return this.guard.peer }
     get latency (): number | undefined { return this.guard.latency }
     subscribe (topic: string): void { this.guard.topics.subscribe(this, topic) }
-    unsubscribe (topic: string): void { this.guard.topics.unsubscribe(this, topic) }
+    unsubscribe (topic: string): void { leaveTopic(this, topic) }
+  }
+  // `newListener` would tell too, at the price of a listener of its own on each socket.
+  for (const name of ATTACHING) {
+    const attach = Base.prototype[name] as (this: unknown, event: string | symbol, listener: unknown) => WebSocket
+    Object.defineProperty(GuardedSocket.prototype, name, {
+      configurable: true,
+      writable: true,
+      value (this: GuardedSocket, event: string | symbol, listener: unknown) {
+        if (event === 'message') this.guard.expectListener()
+        return attach.call(this, event, listener)
+      },
+    })
   }
   // Its types have it as a field.
   Object.defineProperty(GuardedSocket.prototype, 'bufferedAmount', {

@@ -68,7 +68,8 @@ export const refuseUpgrade: preParsingHookHandler = (request, _reply, payload, d
 }
 
 /** RFC 6455, 4.2.1 and 4.4. The version first: another version may well have other headers. */
-function checkHandshakeHeaders ({ headers }: FastifyRequest, reply: FastifyReply): void {
+function checkHandshakeHeaders ({ headers, raw }: FastifyRequest, reply: FastifyReply): void {
+  if (raw.httpVersion !== '1.1') throw new HandshakeMalformed('a WebSocket begins with HTTP/1.1')
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw new HandshakeMalformed('Upgrade must be "websocket"')
   // `injectWS` gives it as a number.
   if (String(headers['sec-websocket-version']) !== '13') {

@@ -24,7 +24,7 @@ export class Inbox {
   readonly #socket: WebSocket
   readonly #owner: InboxOwner
   readonly #containsErrors: boolean
-  readonly #releaseSoon: (event: string | symbol) => void
+  readonly #holdsUntilReleased: boolean
   #held: Array<[data: unknown, isBinary: boolean]> | undefined = []
   #heldBytes = 0
   #hasStopped = false
@@ -33,14 +33,17 @@ export class Inbox {
     this.#socket = socket
     this.#owner = owner
     this.#containsErrors = containsErrors
-    // `newListener` comes before the listener is attached, and others may be attached in the same breath.
-    this.#releaseSoon = event => { if (event === 'message') queueMicrotask(() => this.release()) }
-    if (!holdsUntilReleased) socket.on('newListener', this.#releaseSoon)
+    this.#holdsUntilReleased = holdsUntilReleased
   }
 
   /** How many messages wait. */
   get held (): number {
     return this.#held?.length ?? 0
+  }
+
+  /** A `message` listener is about to be attached, and others may be in the same breath. */
+  expectListener (): void {
+    if (!this.#holdsUntilReleased && this.#held !== undefined) queueMicrotask(() => this.release())
   }
 
   take (data: unknown, isBinary: boolean): void {
@@ -61,7 +64,6 @@ export class Inbox {
   release (): void {
     const held = this.#held ?? []
     this.#held = undefined
-    this.#socket.off('newListener', this.#releaseSoon)
     for (const [data, isBinary] of held) if (!this.#hasStopped) this.#owner.consume(data, isBinary)
   }
 

@@ -9,6 +9,8 @@ export class MessageFlow {
   readonly #request: FastifyRequest
   readonly #waiting: string[] = []
   #underWay = 0
+  /** The socket is to be closed as soon as nothing is pending. */
+  #onAnswered: (() => void) | undefined
   /** It was paused here, not by the application. */
   #hasPaused = false
 
@@ -33,9 +35,25 @@ export class MessageFlow {
     this.#socket.pause()
   }
 
+  /**
+   * Reads no more, and calls back once all that has been read is answered: at once if nothing waits, never if the socket
+   * closes before.
+   */
+  finish (then: () => void): void {
+    if (this.pending === 0) return then()
+    this.#onAnswered = () => {
+      this.#onAnswered = undefined
+      then()
+      // Its answer to the close frame must be read.
+      this.#socket.resume()
+    }
+    this.#socket.pause()
+  }
+
   /** Nothing more is begun. */
   stop (): void {
     this.#waiting.length = 0
+    this.#onAnswered = undefined
   }
 
   #begin (text: string): void {
@@ -55,6 +73,8 @@ export class MessageFlow {
     const next = this.#waiting.shift()
     if (next !== undefined) {
       this.#begin(next)
+    } else if (this.#onAnswered !== undefined) {
+      if (this.#underWay === 0) this.#onAnswered()
     } else if (this.#hasPaused) {
       this.#hasPaused = false
       this.#socket.resume()
@@ -66,8 +86,8 @@ export class MessageFlow {
       const { messages, replyTimeout } = this.#socket.guard.policy
       const message = messages.get(type)
       if (message === undefined) throw new MessageUnknown(JSON.stringify(type.slice(0, 100)))
-      const handled = async (): Promise<unknown> => message.handle(await message.validate(data), this.#socket, this.#request)
-      const reply = await withinTime(handled(), replyTimeout, error => this.#logFailure(type, error))
+      const handled = async (isTooLate: () => boolean): Promise<unknown> => message.handle(await message.validate(data), this.#socket, this.#request, isTooLate)
+      const reply = await withinTime(handled, replyTimeout, error => this.#logFailure(type, error))
       if (id !== undefined) this.#send(replyEnvelope(id, message.serialize(reply)))
     } catch (error) {
       this.#refuse(type, id, error)
@@ -97,9 +117,10 @@ function isForTheClient (error: unknown): error is Error & { code?: unknown } {
 }
 
 /** @param tooLate told of an error that comes after the time is up */
-async function withinTime<T> (promise: Promise<T>, ms: number, tooLate: (error: unknown) => void): Promise<T> {
+async function withinTime<T> (begin: (isTooLate: () => boolean) => Promise<T>, ms: number, tooLate: (error: unknown) => void): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   let isOver = false
+  const promise = begin(() => isOver)
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       isOver = true

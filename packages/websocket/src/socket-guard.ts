@@ -23,6 +23,9 @@ export interface Admission {
   readonly log: FastifyBaseLogger
 }
 
+/** No sign of load: who was opened at the same time comes again spread over a second (PROTOCOL.md). */
+const SOON = 'retry-after=1'
+
 /** What this package knows of one socket; what comes and goes on it passes through here. */
 export class SocketGuard implements InboxOwner {
   readonly peer: Peer
@@ -100,9 +103,21 @@ export class SocketGuard implements InboxOwner {
     return this.#signing?.begin() ?? true
   }
 
+  /** A `message` listener is about to be attached. */
+  expectListener (): void {
+    this.#inbox.expectListener()
+  }
+
   /** The handler is ready for messages. */
   release (): void {
     this.#inbox.release()
+  }
+
+  /** Closes it for no fault of its peer, once the messages that have come are answered. */
+  bidFarewell (closeCode: number, reason: string): void {
+    const close = (): void => this.#socket.close(closeCode, reason)
+    if (this.#flow === undefined) close()
+    else this.#flow.finish(close)
   }
 
   /** The handler failed. */
@@ -179,8 +194,8 @@ export class SocketGuard implements InboxOwner {
       this.hasTraffic = false
       this.#activeAt = now
     }
-    if (lifetime > 0 && now - this.#openedAt >= lifetime) this.close(1013, 'end of its lifetime', 'FST_KEEP_WEBSOCKET_LIFETIME', {}, 'info')
-    else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.close(1013, 'idle', 'FST_KEEP_WEBSOCKET_IDLE', {}, 'info')
+    if (lifetime > 0 && now - this.#openedAt >= lifetime) this.close(1013, `end of its lifetime; ${SOON}`, 'FST_KEEP_WEBSOCKET_LIFETIME', {}, 'info')
+    else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.close(1013, `idle; ${SOON}`, 'FST_KEEP_WEBSOCKET_IDLE', {}, 'info')
     else if (now >= this.#nextPing) this.#sendPing(now, pingInterval)
   }
 

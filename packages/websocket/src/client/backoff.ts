@@ -16,6 +16,9 @@ export interface Closed {
 const OVERLOADED = 1013
 const REST = 5
 
+/** ms; a timer of more than twice as many would fire at once. */
+const LONGEST = 2 ** 30
+
 /**
  * Codes after which the same client would only be closed again: 1000 normal end, 1002 protocol error, 1003 and 1007 data
  * refused, 1008 policy, 1009 too big, 1010 missing extension, 1015 certificate, and 44xx, read as the HTTP status 4xx,
@@ -35,7 +38,7 @@ export function isForGood ({ code }: Closed): boolean {
  * @param failures attempts in a row that did not last
  */
 export function reconnectDelay ({ code, retryAfter = code === OVERLOADED ? REST : 0 }: Closed, failures: number, minDelay: number, maxDelay: number): number {
-  const floor = retryAfter * 1_000
+  const floor = Math.min(retryAfter * 1_000, LONGEST)
   return floor + Math.random() * Math.max(floor, Math.min(maxDelay, minDelay * 2 ** failures))
 }
 
