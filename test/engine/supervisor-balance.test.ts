@@ -74,6 +74,17 @@ test('a worker that has paused drains, reloads and ends as any other', async t =
   t.same(await service.supervisor.ended, { code: 0, signal: null })
 })
 
+test('balance: false leaves it to the system: no worker pauses, for nothing could have it accept again', async t => {
+  const service = await supervisedService(t, { workers: 1, balance: false })
+  const first = await connections(t, service, 40)
+  await secondWorker(service)
+  const [pid] = first.map(({ pid }) => pid)
+  // Until the first one has more than the share that it would have.
+  const second = await connections(t, service, 60)
+  t.equal(first.length + second.length, 100)
+  t.ok((await service.status()).workers.every(({ isPaused }) => !isPaused), `${[...first, ...second].filter(one => one.pid === pid).length} of 100 have the first worker`)
+})
+
 test('the share is a tenth above the mean and at least 8; the one with the fewest always accepts', t => {
   const load = (connections: number, isPaused = false) => ({ connections, isPaused })
   t.same(balance([load(13, true), load(0)]), { most: 15, resumed: [] })

@@ -17,7 +17,8 @@ export class FairShare {
     this.#server = server
     this.#sockets = sockets
     server.onConnection = () => {
-      if (server.connections <= this.#most || this.isPaused) return
+      // Without Node's own channel nobody could have it accept again.
+      if (process.channel === undefined || server.connections <= this.#most || this.isPaused) return
       for (const listener of server.listeners) listener.pause()
       if (this.isPaused) onPaused()
     }
@@ -39,7 +40,9 @@ export class FairShare {
 
   #unpause (socket: number, handle: ListeningHandle): void {
     const fd = this.#sockets[socket]?.fd
-    this.#server.listeners.find(listener => listener.fd === fd)?.unpause(handle)
+    const listener = this.#server.listeners.find(listener => listener.fd === fd)
+    if (listener === undefined) handle.close()
+    else listener.unpause(handle)
   }
 }
 

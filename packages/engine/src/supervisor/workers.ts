@@ -154,7 +154,7 @@ export class Workers {
 
   /** Also to those that start, which have something to learn, and to those that drain, which still answer. */
   tell (message: PeerMessage, from: WorkerProcess): void {
-    for (const worker of [...this.#present, ...this.#retired]) if (worker !== from) worker.tell(message)
+    for (const worker of this.all) if (worker !== from) worker.tell(message)
   }
 
   /**
