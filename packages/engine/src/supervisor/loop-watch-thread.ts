@@ -39,9 +39,10 @@ function name (beat: bigint): void {
   const urls = new Map<string, string>()
   session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url))
   session.once('Debugger.paused', ({ params: { callFrames } }) => {
+    // Read while it stands still: a moment later the loop may have turned.
+    const hasTurned = Atomics.load(beats, BEAT) !== beat
     session.post('Debugger.resume')
     end(session)
-    const hasTurned = Atomics.load(beats, BEAT) !== beat
     const stack = hasTurned ? [] : stackOf(callFrames, urls)
     tell(beat, stack, msBetween(asked, process.hrtime.bigint()))
   })
