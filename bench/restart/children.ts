@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Program } from '../engine/program.js'
 
 /** The processes that a process has started and that still are. Linux only. */
 export function childrenOf (pid: number): number[] {
@@ -10,6 +11,13 @@ export function childrenOf (pid: number): number[] {
 const LOOK = 50
 
 /** Of a server that does not tell when its reload is done: resolves when so many children are there that were not before. */
-export async function newChildren (pid: number, before: readonly number[], count: number): Promise<void> {
+async function newChildren (pid: number, before: readonly number[], count: number): Promise<void> {
   while (childrenOf(pid).filter(child => !before.includes(child)).length < count) await delay(LOOK)
+}
+
+/** A reload by a signal; done when so many new children are there. */
+export async function reloadBy (signal: NodeJS.Signals, { pid, process }: Pick<Program, 'pid' | 'process'>, count: number): Promise<void> {
+  const before = childrenOf(pid)
+  process.kill(signal)
+  await newChildren(pid, before, count)
 }

@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../free-port.js'
 
 /** Runs a measure with a redis-server of its own that keeps nothing on disk. */
 export async function withRedis<Result> (measure: (port: string) => Promise<Result>): Promise<Result> {
   const directory = mkdtempSync(join(tmpdir(), 'fastkeep-bench-redis-'))
-  const port = await freePort()
+  const port = String(await freePort())
   const server = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--dir', directory, '--save', ''], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')
   const killed = (): void => { server.kill('SIGKILL') }
@@ -22,13 +22,4 @@ export async function withRedis<Result> (measure: (port: string) => Promise<Resu
     process.off('exit', killed)
     rmSync(directory, { recursive: true, force: true })
   }
-}
-
-async function freePort (): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return String(port)
 }

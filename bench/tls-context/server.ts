@@ -1,13 +1,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { cpuTime } from '../engine/thread-statistics.js'
+import { freePort } from '../free-port.js'
 import { type Lab } from './lab.js'
 
 /** A server process, on the first core where the system can pin it. */
@@ -52,14 +53,6 @@ function start (command: readonly string[]): ChildProcess {
 
 function of (child: ChildProcess, port: number): BenchServer {
   return { port, cpu: () => cpuTime(child.pid as number), end: () => { child.kill('SIGKILL') } }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 async function answers (port: number): Promise<boolean> {

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo, type Server } from 'node:net'
+import { connect, type AddressInfo, type Server } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { once } from 'node:events'
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
-import { developmentCertificate } from '@fastkeep/tls-context'
+import { createServerContext, developmentCertificate, type ServerContext, type ServerContextOptions } from '@fastkeep/tls-context'
 import { type Test } from 'tap'
 
 export interface Lab {
@@ -32,15 +32,6 @@ export async function listen (t: Test, server: Server): Promise<number> {
   await once(server, 'listening')
   t.teardown(() => new Promise(resolve => server.close(resolve)))
   return (server.address() as AddressInfo).port
-}
-
-/** For a program that has to be told its port. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 /** Waits for a program that does not tell when it listens. */
@@ -93,4 +84,13 @@ export function exitStatus (script: string, environment: NodeJS.ProcessEnv): num
   } catch (error) {
     return (error as { status: number }).status
   }
+}
+
+/** A TLS server with a context that is attached to it. */
+export async function serveContext (t: Test, options: ServerContextOptions): Promise<{ context: ServerContext, port: number }> {
+  const context = createServerContext(options)
+  const server = tls.createServer(context.options)
+  const port = await listen(t, server)
+  t.teardown(context.attach(server))
+  return { context, port }
 }

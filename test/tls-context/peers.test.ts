@@ -9,9 +9,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import tlsContext, { createClientContext, createServerContext } from '@fastkeep/tls-context'
 import { chromium } from 'playwright-core'
 import { test, type Test } from 'tap'
+import { freePort } from '../../bench/free-port.ts'
 import { Child } from '../child.ts'
 import { needs, pathOf } from '../programs.ts'
-import { answering, freePort } from './lab.ts'
+import { answering } from './lab.ts'
 import { authority, files, leaf } from './pki.ts'
 
 const root = await authority('CN=Lab root')

@@ -6,9 +6,9 @@ import { type AddressInfo } from 'node:net'
 import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import engine from '@fastkeep/engine'
-import tlsContext, { createServerContext, type ContextEvent, type ServerContext, type ServerContextOptions } from '@fastkeep/tls-context'
+import tlsContext, { createServerContext, type ContextEvent, type ServerContext } from '@fastkeep/tls-context'
 import { test, type Test } from 'tap'
-import { handshake, listen } from './lab.ts'
+import { handshake, listen, serveContext } from './lab.ts'
 import { authority, leaf, type Issued } from './pki.ts'
 
 const code = (what: string) => `FST_KEEP_TLS_CONTEXT_${what}`
@@ -24,14 +24,6 @@ function write (directory: string, { certPem, keyPem }: Issued): { cert: string,
   writeFileSync(paths.cert, certPem)
   writeFileSync(paths.key, keyPem, { mode: 0o600 })
   return paths
-}
-
-async function serve (t: Test, options: ServerContextOptions): Promise<{ context: ServerContext, port: number }> {
-  const context = createServerContext(options)
-  const server = tls.createServer(context.options)
-  const port = await listen(t, server)
-  t.teardown(context.attach(server))
-  return { context, port }
 }
 
 async function shownBy (t: Test, port: number, options: tls.ConnectionOptions = {}): Promise<string | undefined> {
@@ -88,7 +80,7 @@ for (const [how, change] of Object.entries(changes)) {
     const directory = t.testdir({})
     change(directory, first, 0)
     const place = how === 'moved with its directory' ? `${directory}/current` : directory
-    const { context, port } = await serve(t, { cert: `${place}/cert.pem`, key: `${place}/key.pem` })
+    const { context, port } = await serveContext(t, { cert: `${place}/cert.pem`, key: `${place}/key.pem` })
     t.equal(await shownBy(t, port), fingerprint(first))
     for (const [index, issued] of [second, first, second].entries()) {
       const reloaded = next(context, 'reloaded')
@@ -101,7 +93,7 @@ for (const [how, change] of Object.entries(changes)) {
 
 test('reload() serves what is in the files now, and an attached server of a later time too', async t => {
   const paths = write(t.testdir({}), first)
-  const { context, port } = await serve(t, { ...paths, watch: false })
+  const { context, port } = await serveContext(t, { ...paths, watch: false })
   t.same((await context.reload()).changed, [])
   write(t.testdirName, second)
   t.same((await context.reload()).changed, ['default'])
@@ -121,7 +113,7 @@ const failures: Record<string, [(directory: string) => Promise<void> | void, str
 for (const [what, [damage, error]] of Object.entries(failures)) {
   test(`${what} is refused by a reload, and what served serves on`, async t => {
     const paths = write(t.testdir({}), first)
-    const { context, port } = await serve(t, { ...paths, watch: false })
+    const { context, port } = await serveContext(t, { ...paths, watch: false })
     await damage(t.testdirName)
     const failed = next(context, 'reload-failed')
     await t.rejects(context.reload(), { code: code(error) })
@@ -134,7 +126,7 @@ for (const [what, [damage, error]] of Object.entries(failures)) {
 
 test('the trial handshake refuses what no client could use', async t => {
   const paths = write(t.testdir({}), first)
-  const { context, port } = await serve(t, { ...paths, watch: false, profile: { maxVersion: 'TLSv1.2', ciphers: ['ECDHE-ECDSA-AES128-GCM-SHA256'] } })
+  const { context, port } = await serveContext(t, { ...paths, watch: false, profile: { maxVersion: 'TLSv1.2', ciphers: ['ECDHE-ECDSA-AES128-GCM-SHA256'] } })
   // The suites of this listener need an EC key.
   write(t.testdirName, rsa)
   await t.rejects(context.reload(), { code: code('TRIAL_FAILED'), message: /no client could connect/ })
@@ -143,7 +135,7 @@ test('the trial handshake refuses what no client could use', async t => {
 
 test('a reload keeps the whole set of options, not the certificate alone', async t => {
   const paths = write(t.testdir({}), first)
-  const { context, port } = await serve(t, { ...paths, watch: false, profile: 'strict256' })
+  const { context, port } = await serveContext(t, { ...paths, watch: false, profile: 'strict256' })
   write(t.testdirName, second)
   await context.reload()
   await t.rejects(handshake(t, port, { ca, maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }))
@@ -154,7 +146,7 @@ test('a reload keeps the whole set of options, not the certificate alone', async
 test('of many names only the changed one is replaced', async t => {
   const directory = t.testdir({})
   const names = { 'other.test': write(`${directory}/other`, other), 'localhost.': write(`${directory}/local`, first) }
-  const { context, port } = await serve(t, { ...write(directory, first), names, watch: false })
+  const { context, port } = await serveContext(t, { ...write(directory, first), names, watch: false })
   const renewed = await leaf(root, { names: ['other.test'] })
   write(`${directory}/other`, renewed)
   t.same((await context.reload()).changed, ['other.test'])

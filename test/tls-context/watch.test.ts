@@ -4,23 +4,15 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { mock } from 'node:test'
 import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
-import tlsContext, { createServerContext, encryptKey, TicketChain, type ContextEvent, type ServerContext, type ServerContextOptions } from '@fastkeep/tls-context'
+import tlsContext, { createServerContext, encryptKey, TicketChain, type ContextEvent, type ServerContext } from '@fastkeep/tls-context'
 import { test, type Test } from 'tap'
 import { needs } from '../programs.ts'
-import { handshake, listen } from './lab.ts'
+import { handshake, serveContext } from './lab.ts'
 import { authority, files, leaf, type Issued } from './pki.ts'
 
 const root = await authority('CN=Lab root')
 const ca = root.certPem
 const [first, second] = [await leaf(root), await leaf(root)]
-
-async function serve (t: Test, options: ServerContextOptions): Promise<{ context: ServerContext, port: number }> {
-  const context = createServerContext(options)
-  const server = tls.createServer(context.options)
-  const port = await listen(t, server)
-  t.teardown(context.attach(server))
-  return { context, port }
-}
 
 const next = (context: ServerContext, wanted: ContextEvent) => new Promise(resolve => {
   const end = context.listen((event, details) => {
@@ -41,7 +33,7 @@ test('a directory that is removed, and made anew later, is watched again', async
     writeFileSync(`${directory}/key.pem`, keyPem, { mode: 0o600 })
   }
   write(first)
-  const { context, port } = await serve(t, { cert: `${directory}/cert.pem`, key: `${directory}/key.pem` })
+  const { context, port } = await serveContext(t, { cert: `${directory}/cert.pem`, key: `${directory}/key.pem` })
   for (const issued of [second, first]) {
     const failed = next(context, 'reload-failed')
     rmSync(`${t.testdirName}/certificates`, { recursive: true })
@@ -58,7 +50,7 @@ test('the file of a passphrase that comes after its key is waited for', async t 
   const { cert, key } = files(t, 'server', first)
   const encrypt = ({ keyPem }: Issued, passphrase: string) => writeFileSync(key, encryptKey(createPrivateKey(keyPem), passphrase), { mode: 0o600 })
   encrypt(first, 'one')
-  const { context, port } = await serve(t, { cert, key, passphrase: { file: `${directory}/passphrase` } })
+  const { context, port } = await serveContext(t, { cert, key, passphrase: { file: `${directory}/passphrase` } })
   t.ok(context.files.includes(`${directory}/passphrase`))
   const failed = next(context, 'reload-failed')
   encrypt(second, 'two')
@@ -76,7 +68,7 @@ test('a starting secret of tickets that is replaced counts from then on, and par
   const parameters = (group: string) => writeFileSync(dhparam, execFileSync('openssl', ['genpkey', '-genparam', '-algorithm', 'DH', '-pkeyopt', `group:${group}`], { stdio: ['ignore', 'pipe', 'ignore'] }))
   writeFileSync(secret, Buffer.alloc(48, 1))
   parameters('ffdhe2048')
-  const { context } = await serve(t, { cert: first.certPem, key: first.keyPem, tickets: { secret }, dhparam })
+  const { context } = await serveContext(t, { cert: first.certPem, key: first.keyPem, tickets: { secret }, dhparam })
   t.same(context.files, [dhparam, secret])
   const changes: Array<() => void> = [() => writeFileSync(secret, Buffer.alloc(48, 2)), () => parameters('ffdhe3072')]
   for (const change of changes) {
@@ -91,7 +83,7 @@ test('a starting secret of tickets that is replaced counts from then on, and par
 
 test('a listener that throws does not make a renewal that has happened a failed one', async t => {
   t.testdir({})
-  const { context, port } = await serve(t, { ...files(t, 'server', first), watch: false })
+  const { context, port } = await serveContext(t, { ...files(t, 'server', first), watch: false })
   const thrown = new Promise(resolve => { process.once('uncaughtException', resolve) })
   const events: string[] = []
   context.listen(() => { throw new Error('a fault of its own') })

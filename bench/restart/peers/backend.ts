@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { Program } from '../../engine/program.js'
-import { freePorts } from '../ports.js'
+import { freePort } from '../../free-port.js'
 import type { Site } from '../service.js'
 
 /** Fastify as most run it, on the ports of a site or on some of them. */
@@ -17,6 +17,6 @@ export async function plainService (site: Site, ports: Partial<Site['ports']>, p
 
 /** What a proxy passes requests to. It stays while the proxy is reloaded, and keeps idle connections for longer. */
 export async function backend (site: Site): Promise<{ port: number, program: Program }> {
-  const { http: port } = await freePorts()
+  const port = await freePort()
   return { port, program: await plainService({ ...site, keepAliveTimeout: 72_000 }, { http: port }) }
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Program } from '../../engine/program.js'
-import { freePorts } from '../ports.js'
+import { freePort } from '../../free-port.js'
 import { untilAnswered } from '../until-answered.js'
 import type { Scenario, Site } from '../service.js'
 import { backend } from './backend.js'
@@ -18,7 +18,7 @@ export const caddy: Scenario = {
   },
   start: async site => {
     const { port, program } = await backend(site)
-    const { http: admin } = await freePorts()
+    const admin = await freePort()
     const file = join(site.directory, 'Caddyfile')
     writeFileSync(file, configuration(site, port, admin))
     // What it keeps goes into the folder of the bench.

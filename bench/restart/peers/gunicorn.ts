@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { Program } from '../../engine/program.js'
-import { childrenOf, newChildren } from '../children.js'
+import { reloadBy } from '../children.js'
 import { untilAnswered } from '../until-answered.js'
 import type { Scenario } from '../service.js'
 import { versionOf } from './version.js'
@@ -25,11 +25,7 @@ export const gunicorn: Scenario = {
     await untilAnswered(site.ports.http)
     return {
       pid: server.pid,
-      act: async () => {
-        const before = childrenOf(server.pid)
-        server.process.kill('SIGHUP')
-        await newChildren(server.pid, before, site.workers)
-      },
+      act: async () => await reloadBy('SIGHUP', server, site.workers),
       end: async () => { await server.end('SIGINT') },
     }
   },

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Program } from '../../engine/program.js'
-import { childrenOf, newChildren } from '../children.js'
+import { reloadBy } from '../children.js'
 import { untilAnswered } from '../until-answered.js'
 import type { Scenario, Site } from '../service.js'
 import { backend } from './backend.js'
@@ -20,11 +20,7 @@ export const haproxy: Scenario = {
     await untilAnswered(site.ports.http)
     return {
       pid: server.pid,
-      act: async () => {
-        const before = childrenOf(server.pid)
-        server.process.kill('SIGUSR2')
-        await newChildren(server.pid, before, 1)
-      },
+      act: async () => await reloadBy('SIGUSR2', server, 1),
       end: async () => {
         await server.end('SIGTERM')
         await program.end('SIGKILL')

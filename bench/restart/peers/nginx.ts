@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Program } from '../../engine/program.js'
-import { childrenOf, newChildren } from '../children.js'
+import { reloadBy } from '../children.js'
 import { untilAnswered } from '../until-answered.js'
 import type { Scenario, Site } from '../service.js'
 import { backend } from './backend.js'
@@ -19,11 +19,7 @@ export const nginx: Scenario = {
     await untilAnswered(site.ports.http)
     return {
       pid: server.pid,
-      act: async () => {
-        const before = childrenOf(server.pid)
-        server.process.kill('SIGHUP')
-        await newChildren(server.pid, before, site.workers)
-      },
+      act: async () => await reloadBy('SIGHUP', server, site.workers),
       end: async () => {
         await server.end('SIGTERM')
         await program.end('SIGKILL')

@@ -1,8 +1,5 @@
 import type { EngineStatus, WorkerStatus } from '@fastkeep/engine'
-
-const RED = 31
-const GREEN = 32
-const YELLOW = 33
+import { GREEN, painter, RED, YELLOW, type Paint } from './colours.js'
 
 const DAY = 86_400
 
@@ -11,15 +8,13 @@ const SOON = 14
 
 const MOST_CERTIFICATES = 5
 
-type Paint = (text: string, colour: number) => string
-
 /**
  * What a service says of itself, on one screen.
  *
  * @param now ms since the epoch, for how long certificates last
  */
 export function statusPage (status: EngineStatus, { hasColours = false, now = Date.now() } = {}): string {
-  const paint: Paint = (text, colour) => hasColours ? `\u001b[${colour}m${text}\u001b[0m` : text
+  const paint = painter(hasColours)
   const { workers, certificates } = status
   const rows: Array<readonly [string, string | undefined]> = [
     ['state', paint(printable(status.state), status.state === 'STARTED' ? GREEN : YELLOW)],

@@ -1,15 +1,12 @@
 import { ExitCode } from '@fastkeep/engine'
 import { checkCertificates } from '../certificate-check.js'
 import { CHECKS } from '../checks.js'
+import { GREEN, painter, RED, YELLOW } from '../colours.js'
 import { flagValue, type Command } from '../command.js'
 import { JSON_FLAG, START_OPTIONS } from '../command-options.js'
 import { readConfiguration, type Configuration } from '../configuration.js'
 import type { Finding } from '../finding.js'
 import { CERTIFICATE_OPTIONS } from '../tls-options.js'
-
-const GREEN = 32
-const YELLOW = 33
-const RED = 31
 
 export const check: Command = {
   name: 'check',
@@ -20,10 +17,10 @@ export const check: Command = {
   run: async ({ flags, operands: [app], terminal }) => {
     const findings = [...await findAll(flags.filter(({ path }) => Object.hasOwn(START_OPTIONS, path)), app), ...await checkCertificates(flags)]
     if (flagValue(flags, 'json') === true) terminal.print(JSON.stringify(findings))
+    const paint = painter(terminal.hasColours)
     for (const { check, isGood, isWarning, message } of flagValue(flags, 'json') === true ? [] : findings) {
       const [mark, colour] = !isGood ? ['not ok', RED] : isWarning === true ? ['warning', YELLOW] : ['ok', GREEN]
-      const painted = terminal.hasColours ? `\u001b[${colour}m${mark}\u001b[0m` : mark
-      terminal.print(`${painted}${' '.repeat(8 - mark.length)}${check}: ${message}`)
+      terminal.print(`${paint(mark, colour)}${' '.repeat(8 - mark.length)}${check}: ${message}`)
     }
     return findings.find(({ isGood }) => !isGood)?.exitCode ?? ExitCode.OK
   },

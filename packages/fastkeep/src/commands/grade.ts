@@ -1,5 +1,6 @@
 import { ExitCode } from '@fastkeep/engine'
 import type { Grade, GradeReport, Ruleset } from '@fastkeep/tls-context'
+import { GREEN, painter, RED, YELLOW } from '../colours.js'
 import { flagValue, type Command } from '../command.js'
 import { JSON_FLAG } from '../command-options.js'
 import { UsageError } from '../errors.js'
@@ -8,10 +9,6 @@ import { GRADE_OPTIONS } from '../tls-options.js'
 
 /** The server answers, and is not as good as was asked for. */
 const NOT_GOOD_ENOUGH = 1
-
-const GREEN = 32
-const YELLOW = 33
-const RED = 31
 
 const HTTPS = 443
 
@@ -53,7 +50,6 @@ export function parseAddress (text: string): { host: string, port: number } {
 
 /** The grade stands in the first line, between the address and the ruleset. */
 function painted (summary: string, grade: Grade, { hasColours }: Terminal): string {
-  if (!hasColours) return summary
   const colour = grade.startsWith('A') ? GREEN : grade === 'B' ? YELLOW : RED
-  return summary.replace(`   ${grade}`, `   \u001b[${colour}m${grade}\u001b[0m`)
+  return summary.replace(`   ${grade}`, `   ${painter(hasColours)(grade, colour)}`)
 }
