@@ -8,8 +8,8 @@ const NOBODY = 65_534
 
 /** Those that spawn processes which bind, write files that only their owner may, change users or are signalled. */
 const FILES = [
-  'config-file', 'config-process', 'control-socket', 'daemonizer', 'drop-privileges', 'exit-code', 'killed-start', 'log-destination',
-  'pid-file', 'pid-file-handover', 'plugin-options', 'process', 'signal-handler', 'sockets',
+  'config-file', 'config-process', 'control-socket', 'daemonizer', 'drop-privileges', 'drop-privileges-refusals', 'exit-code', 'killed-start',
+  'log-destination', 'pid-file', 'pid-file-handover', 'plugin-options', 'process', 'signal-handler', 'sockets',
 ].map(name => `test/engine/${name}.test.ts`)
 
 /** What is no part of a run: history, and what a run before has left. */

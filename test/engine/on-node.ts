@@ -5,6 +5,8 @@ import { nodeOf, passesOn, presentNode } from '../on-node.ts'
 /** What depends on Node itself: whole files, or the tests of them that tell most. */
 const FILES: Readonly<Record<string, RegExp | undefined>> = {
   bus: undefined,
+  'bus-failures': undefined,
+  'bus-listeners': undefined,
   server: undefined,
   drain: undefined,
   process: undefined,
@@ -19,8 +21,9 @@ const FILES: Readonly<Record<string, RegExp | undefined>> = {
   daemonizer: /exits with 0 and prints|in the body of its main module|sockets or threads|survives the end of the terminal/,
   'pid-file': /second instance|after kill -9|dropped its privileges/,
   'supervisor-balance': undefined,
-  supervisor: /event loop is blocked|when the supervisor is killed, its|somebody ends by a signal/,
-  'drop-privileges': /asked from before the bind|drop that is not complete/,
+  'supervisor-failures': /event loop is blocked|when the supervisor is killed, its|somebody ends by a signal/,
+  'drop-privileges': /asked from before the bind/,
+  'drop-privileges-refusals': /drop that is not complete/,
   'crash-policy': /request that is under way is answered/,
   autoreloader: /by default the process is replaced/,
 }

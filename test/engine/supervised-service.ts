@@ -5,7 +5,7 @@ import { type Test } from 'tap'
 import type { SupervisorStatus } from '@fastkeep/engine'
 import { type Child, runNode } from '../child.js'
 
-const supervisor = new URL('fixtures/supervisor.js', import.meta.url)
+export const SUPERVISOR = new URL('fixtures/supervisor.js', import.meta.url)
 
 export interface Service {
   readonly supervisor: Child
@@ -30,12 +30,18 @@ export function folderOf (t: Test): string {
   return folder
 }
 
+/** The file that says what the next process to start will be. */
+export function generationOf (t: Test, generation: string): string {
+  const path = join(folderOf(t), 'generation')
+  writeFileSync(path, generation)
+  return path
+}
+
 /** A supervisor with two workers, unless the options say otherwise. */
 export async function supervisedService (t: Test, options: object = {}, env: NodeJS.ProcessEnv = {}, serving = /serve on http:\/\/127\.0\.0\.1:(\d+)/): Promise<Service> {
-  const GENERATION = join(folderOf(t), 'generation')
+  const GENERATION = generationOf(t, '0')
   const deploy = (generation: string): void => writeFileSync(GENERATION, generation)
-  deploy('0')
-  const child = runNode(t, supervisor, { GENERATION, OPTIONS: JSON.stringify(options), ...env })
+  const child = runNode(t, SUPERVISOR, { GENERATION, OPTIONS: JSON.stringify(options), ...env })
   const [, port] = await child.match(serving)
   await child.match(/Bus STARTED/)
   let asked = 0

@@ -1,13 +1,13 @@
 import type { LogLevel } from '../bus/channels.js'
 import { ReloadFailed } from '../errors.js'
 import { exitCodeAfter } from '../exit-codes.js'
-import { balance } from './balance.js'
 import type { SecretsBundle } from './kept-secrets.js'
 import { Recycling, type RecycleOptions } from './recycling.js'
-import { RespawnBackoff } from './respawn-backoff.js'
 import { stopWorkers } from './stop-workers.js'
+import { Vacancies } from './vacancies.js'
 import type { PeerMessage } from './worker-messages.js'
 import type { WorkerProcess, WorkerStatus } from './worker-process.js'
+import { WorkerWatch } from './worker-watch.js'
 
 export interface WorkersOptions {
   readonly recycle: RecycleOptions
@@ -18,10 +18,7 @@ export interface WorkersOptions {
 /** @param isGentle others serve in the meantime */
 type SpawnWorker = (slot: number, generation: number, isGentle: boolean) => WorkerProcess
 
-type Log = (message: string, level?: LogLevel, code?: string) => void
-
-/** ms between two looks for workers that are blocked or have had their time. */
-const WATCH_INTERVAL = 1_000
+export type Log = (message: string, level?: LogLevel, code?: string) => void
 
 /** Older generations that may drain while a reload begins to retire another one. */
 const OLDER_GENERATIONS = 1
@@ -35,29 +32,26 @@ const LEAVING_PAUSE = 250
  */
 export class Workers {
   readonly #spawn: SpawnWorker
-  readonly #options: WorkersOptions
   readonly #log: Log
   /** Those that are wanted: starting or ready. */
   readonly #present = new Set<WorkerProcess>()
   readonly #retired = new Set<WorkerProcess>()
-  readonly #backoff = new RespawnBackoff()
-  /** Places that wait to be filled again. */
-  readonly #vacant = new Set<number>()
+  readonly #vacancies: Vacancies
+  readonly #watch: WorkerWatch
   readonly #recycling: Recycling
   readonly #stop = new AbortController()
   #target = 0
   #generation = 1
   #operation: Promise<unknown> = Promise.resolve()
-  #watch: NodeJS.Timeout | undefined
-  #lastLook = 0
   #isServing = false
   #isRecycling = false
 
-  constructor (spawn: SpawnWorker, options: WorkersOptions, log: Log) {
+  constructor (spawn: SpawnWorker, { recycle, blockedAfter }: WorkersOptions, log: Log) {
     this.#spawn = spawn
-    this.#options = options
-    this.#recycling = new Recycling(options.recycle)
     this.#log = log
+    this.#vacancies = new Vacancies(slot => { if (!this.#stop.signal.aborted && this.#present.size < this.#target) this.#add(slot) }, log)
+    this.#watch = new WorkerWatch(() => this.present, blockedAfter, log)
+    this.#recycling = new Recycling(recycle)
   }
 
   get target (): number {
@@ -70,7 +64,7 @@ export class Workers {
 
   /** Whether workers have ended again and again of late. */
   get isLooping (): boolean {
-    return this.#backoff.isLooping
+    return this.#vacancies.isLooping
   }
 
   get present (): readonly WorkerProcess[] {
@@ -103,8 +97,7 @@ export class Workers {
       throw error
     }
     this.#isServing = true
-    this.#lastLook = performance.now()
-    this.#watch = setInterval(() => this.#look(), WATCH_INTERVAL).unref()
+    this.#watch.start(() => this.#recycle())
   }
 
   /**
@@ -127,7 +120,7 @@ export class Workers {
           throw Object.assign(new ReloadFailed(this.#standing(index, old.length), (error as Error).message, { cause: error }), { exitCode: exitCodeAfter(error) })
         }
       }
-      this.#backoff.reset()
+      this.#vacancies.forget()
     })
   }
 
@@ -165,7 +158,7 @@ export class Workers {
    */
   async stop (deadline: AbortSignal, isHandedOver: boolean): Promise<void> {
     this.#stop.abort()
-    clearInterval(this.#watch)
+    this.#watch.stop()
     await stopWorkers(this.all, deadline, isHandedOver)
   }
 
@@ -186,13 +179,13 @@ export class Workers {
     this.#stop.signal.throwIfAborted()
     const worker = this.#spawn(slot, this.#generation, isGentle)
     worker.onPeer = message => this.tell(message, worker)
-    worker.onPaused = () => this.#balance()
+    worker.onPaused = () => this.#watch.balance()
     worker.onLeaving = () => this.#leave(worker)
     this.#present.add(worker)
     worker.ready.then(
       () => {
         this.#log(`Worker ${slot} (${worker.pid}) serves`, 'info')
-        this.#balance()
+        this.#watch.balance()
       },
       (error: Error) => {
         if (this.#present.delete(worker) && this.#isServing) {
@@ -206,7 +199,7 @@ export class Workers {
   }
 
   #freeSlot (): number {
-    const taken = new Set([...[...this.#present].map(({ slot }) => slot), ...this.#vacant])
+    const taken = new Set([...[...this.#present].map(({ slot }) => slot), ...this.#vacancies.slots])
     let slot = 1
     while (taken.has(slot)) slot++
     return slot
@@ -230,7 +223,7 @@ export class Workers {
     this.#retired.add(worker)
     this.#log(`Worker ${worker.slot} (${worker.pid}) drains and exits, though nobody here has told it to`, 'warn', 'FST_KEEP_ENGINE_WORKER_LEAVING')
     this.#fill(worker.slot, performance.now() - worker.servesSince, LEAVING_PAUSE)
-    this.#balance()
+    this.#watch.balance()
   }
 
   #ended (worker: WorkerProcess, how: string): void {
@@ -241,36 +234,18 @@ export class Workers {
     // One that never came to serve was told of by its `ready`.
     if (worker.servesSince === 0 || !this.#present.delete(worker) || this.#stop.signal.aborted) return
     this.#log(`Worker ${worker.slot} (${worker.pid}) ended with ${how}`, 'error', 'FST_KEEP_ENGINE_WORKER_ENDED')
-    this.#balance()
+    this.#watch.balance()
     this.#fill(worker.slot, performance.now() - worker.servesSince)
   }
 
   /** There are always as many as are wanted, whatever becomes of the one that is to fill the place. */
   #fill (slot: number, served: number, leastPause = 0): void {
-    if (this.#stop.signal.aborted || this.#vacant.has(slot) || this.#present.size + this.#vacant.size >= this.#target) return
-    this.#vacant.add(slot)
-    const wasLooping = this.isLooping
-    const pause = this.#backoff.next(slot, served)
-    if (this.isLooping && !wasLooping) this.#log('Workers end again and again: see why the last ones ended', 'fatal', 'FST_KEEP_ENGINE_CRASH_LOOP')
-    if (pause > 0) this.#log(`Worker ${slot} is started again in ${pause} ms`, 'warn')
-    setTimeout(() => {
-      this.#vacant.delete(slot)
-      if (!this.#stop.signal.aborted && this.#present.size < this.#target) this.#add(slot)
-    }, Math.max(pause, leastPause)).unref()
+    if (this.#stop.signal.aborted || this.#present.size + this.#vacancies.slots.size >= this.#target) return
+    this.#vacancies.add(slot, served, leastPause)
   }
 
-  #look (): void {
-    const now = performance.now()
-    // This process itself was held up, and has not read yet what the workers have sent meanwhile.
-    const wasHeldUp = now - this.#lastLook > 2 * WATCH_INTERVAL
-    this.#lastLook = now
-    if (wasHeldUp) return
-    this.#balance()
-    for (const worker of this.#present) {
-      if (worker.state !== 'ready' || now - worker.lastBeat < this.#options.blockedAfter) continue
-      this.#log(`Worker ${worker.slot} (${worker.pid}) has given no sign of life for ${Math.round(now - worker.lastBeat)} ms: its event loop is blocked; it is killed`, 'error', 'FST_KEEP_ENGINE_WORKER_BLOCKED')
-      worker.kill()
-    }
+  /** One worker that has had its time at a time. */
+  #recycle (): void {
     const worker = [...this.#present].find(worker => !this.#isDraining(worker.slot) && this.#recycling.isDue(worker))
     if (worker === undefined || this.#isRecycling) return
     this.#isRecycling = true
@@ -281,15 +256,6 @@ export class Workers {
         this.#log(`Worker ${worker.slot} (${worker.pid}) stays, because the new one failed`, 'warn')
       })
       .finally(() => { this.#isRecycling = false })
-  }
-
-  #balance (): void {
-    const now = performance.now()
-    // One that is blocked accepts nothing: connections must not wait for it.
-    const awake = [...this.#present].filter(({ state, lastBeat }) => state === 'ready' && now - lastBeat < 2 * WATCH_INTERVAL)
-    const { most, resumed } = balance(awake.map(worker => ({ worker, ...worker.stats })))
-    for (const worker of awake) worker.limit(most)
-    for (const { worker } of resumed) worker.resume()
   }
 
   #isDraining (slot: number): boolean {
