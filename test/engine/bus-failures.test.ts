@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { Bus, ChannelFailures } from '@fastkeep/engine'
+import { Bus, type ChannelFailures } from '@fastkeep/engine'
 import { statesOf } from './states-of.js'
 
 test('a failing start listener stops the start at once and undoes in reverse order what had started', async t => {

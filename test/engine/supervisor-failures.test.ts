@@ -47,6 +47,11 @@ test('a worker whose event loop is blocked is replaced, and what blocked it is t
   t.not((await get()).pid, before?.pid)
 })
 
+test('what watches the event loop of a worker runs before its first connection can come', async t => {
+  const { supervisor } = await supervisedService(t, { workers: 1 })
+  t.match(supervisor.output, /about to listen, watched: true\n/)
+})
+
 test('a worker that somebody ends by a signal finishes what is under way, and its place is filled meanwhile', async t => {
   const { supervisor, get, status } = await supervisedService(t, { workers: 1 })
   const [before] = (await status()).workers

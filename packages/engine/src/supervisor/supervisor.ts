@@ -11,6 +11,8 @@ import type { SignalMap } from '../plugins/signal-handler.js'
 import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
 import type { Holder } from '../server/server.js'
+import { assertNothingRunsBefore } from './early-code.js'
+import { giveMemoryBack } from './give-memory-back.js'
 import { keptSecrets } from './kept-secrets.js'
 import type { RecycleOptions } from './recycling.js'
 import { readSecrets } from './secrets.js'
@@ -179,6 +181,7 @@ export class Supervisor {
       throw error
     })
     this.#engine.log(`All ${this.#workers.target} workers are new`)
+    giveMemoryBack()
   }
 
   /**
@@ -243,6 +246,7 @@ export class Supervisor {
     for (const url of this.#workers.present[0]?.urls ?? []) {
       this.#engine.log(`${this.#workers.target} workers serve on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
     }
+    giveMemoryBack()
   }
 
   async #stop (deadline: AbortSignal): Promise<void> {
@@ -287,14 +291,4 @@ export class Supervisor {
       isGentle,
     })
   }
-}
-
-/** What Node loads before the module in which a worker gives its privileges up. */
-const LOADED_BEFORE = /^(-r|--require|--loader|--experimental-loader)(=|$)/
-
-function assertNothingRunsBefore (execArgv: readonly string[], nodeOptions: string): void {
-  const early = execArgv.find(flag => LOADED_BEFORE.test(flag.replaceAll('_', '-')))
-  if (early !== undefined) throw new SupervisorRefused(`execArgv: ${early} would run code as root in each worker before it becomes another user; use --import`)
-  const inherited = nodeOptions.split(/\s+/).find(flag => LOADED_BEFORE.test(flag.replaceAll('_', '-')) || flag.startsWith('--import'))
-  if (inherited !== undefined) throw new SupervisorRefused(`NODE_OPTIONS: ${inherited} would run code as root in each worker before it becomes another user; put it into execArgv as --import`)
 }
