@@ -1,10 +1,22 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Program } from '../engine/program.js'
 
 /** The processes that a process has started and that still are. Linux only. */
 export function childrenOf (pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+}
+
+/** Those that were started with such an entry in their environment, whoever has started them. Linux only. */
+export function processesWith (entry: string): number[] {
+  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).map(Number).filter(pid => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(entry)
+    } catch {
+      // It has ended, or is somebody else's.
+      return false
+    }
+  })
 }
 
 /** ms */

@@ -10,6 +10,8 @@ import type { Scenario, Site } from './service.js'
 
 const VERSION = `Node ${process.version}`
 
+const COMMAND = fileURLToPath(new URL('../../packages/fastkeep/dist/cli.js', import.meta.url))
+
 /** ms after a kill. */
 const WHOLE_WITHIN = 1_000
 
@@ -38,15 +40,8 @@ export const rollingReload: Scenario = {
   name: 'rolling reload',
   version: async () => VERSION,
   start: async site => {
-    const supervisor = await supervise(site)
-    return {
-      pid: supervisor.pid,
-      act: async () => {
-        supervisor.process.kill('SIGHUP')
-        await supervisor.next(/All \d+ workers are new/)
-      },
-      end: async () => { await supervisor.end() },
-    }
+    const service = await superviseAndChange(site)
+    return { pid: service.pid, act: service.reload, end: service.end }
   },
 }
 
@@ -105,17 +100,8 @@ export const supervisorUpgrade: Scenario = {
   name: 'supervisor upgrade',
   version: async () => VERSION,
   start: async site => {
-    const first = await supervise(site)
-    let present = first.pid
-    return {
-      act: async () => {
-        process.kill(present, 'SIGUSR2')
-        leaveAlone(present)
-        present = Number((await first.next(/supervising as (\d+)/))[1])
-        watchOver(present)
-      },
-      end: async () => await endAll(first, present),
-    }
+    const service = await superviseAndChange(site)
+    return { act: service.upgrade, end: service.end }
   },
 }
 
@@ -128,6 +114,40 @@ export async function supervise (site: Site, options?: ProgramOptions): Promise<
   return supervisor
 }
 
+/** A service with workers, and what its operator does to it. */
+export interface Changeable {
+  /** Of the supervisor that is in charge now. */
+  readonly pid: number
+  reload: () => Promise<void>
+  upgrade: () => Promise<void>
+  /** By the command. */
+  scale: (workers: number) => Promise<void>
+  end: () => Promise<void>
+}
+
+export async function superviseAndChange (site: Site): Promise<Changeable> {
+  const first = await supervise(site)
+  let present = first.pid
+  return {
+    get pid () { return present },
+    reload: async () => {
+      process.kill(present, 'SIGHUP')
+      await first.next(/All \d+ workers are new/)
+    },
+    upgrade: async () => {
+      process.kill(present, 'SIGUSR2')
+      leaveAlone(present)
+      present = Number((await first.next(/supervising as (\d+)/))[1])
+      watchOver(present)
+    },
+    scale: async workers => {
+      const { code } = await new Program([COMMAND, 'scale', String(workers), '--control-socket', controlSocket(site)], {}, { isQuiet: true }).ended
+      if (code !== 0) throw new Error(`fastkeep scale ${workers} ended with ${code}`)
+    },
+    end: async () => await endAll(first, present),
+  }
+}
+
 /** With its sockets, as systemd passes them. */
 async function launch (site: Site, program: string, options?: ProgramOptions): Promise<Program> {
   writeFileSync(generationFile(site), 'good')
@@ -138,6 +158,7 @@ async function launch (site: Site, program: string, options?: ProgramOptions): P
     LISTEN_FDNAMES: names,
     KEEP_ALIVE_TIMEOUT: String(site.keepAliveTimeout),
     TLS_FILES: site.directory,
+    CONTROL_SOCKET: controlSocket(site),
     GENERATION: generationFile(site),
     WORKERS: String(site.workers),
   }, { ...options, command: '/bin/sh', descriptors })
@@ -147,6 +168,10 @@ async function launch (site: Site, program: string, options?: ProgramOptions): P
 
 function generationFile ({ directory }: Site): string {
   return join(directory, 'generation')
+}
+
+function controlSocket ({ directory }: Site): string {
+  return join(directory, 'control')
 }
 
 /** The first process of a row of successors, and the last one; those in between end by themselves. */

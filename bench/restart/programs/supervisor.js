@@ -1,6 +1,6 @@
 // Ours: the supervisor of the service.
 import { fileURLToPath } from 'node:url'
-import { CrashPolicy, Engine, runToExit, SignalHandler, Supervisor } from '@fastkeep/engine'
+import { ControlSocket, CrashPolicy, Engine, runToExit, SignalHandler, Supervisor } from '@fastkeep/engine'
 
 const engine = new Engine({ restartTimeout: 120_000 })
 const supervisor = new Supervisor(engine, {
@@ -9,6 +9,7 @@ const supervisor = new Supervisor(engine, {
 }).subscribe()
 new SignalHandler(engine, { ...supervisor.signals, SIGHUP: 'reload' }).subscribe()
 new CrashPolicy(engine).subscribe()
+new ControlSocket(engine, process.env.CONTROL_SOCKET).subscribe()
 engine.subscribe('log', ({ message, level, code = '' }) => console.log(`${level} ${code} ${message}`))
 engine.subscribe('ready', () => { setImmediate(() => console.log(`supervising as ${process.pid}`)) }, { priority: 99 })
 await runToExit(engine)
