@@ -78,8 +78,8 @@ test('it keeps no process alive', async t => {
 test('it starts and stops again and again, and refuses what it does not know', async t => {
   const watch = new LoopWatch({ blockedAfter: 60_000 })
   for (let round = 0; round < 3; round++) {
-    watch.start()
-    watch.start()
+    await watch.start()
+    await watch.start()
     t.equal(watch.isStarted, true)
     await watch.stop()
     t.equal(watch.isStarted, false)

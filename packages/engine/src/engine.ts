@@ -62,6 +62,7 @@ export class Engine extends Bus {
     this.server = new Server(this, options.drain, serverPriorities)
     this.handover = new Handover(this, options.restartTimeout ?? DEFAULT_RESTART_TIMEOUT)
     addEngineStatus(this)
+    supervised?.prepare(this)
   }
 
   /** Whether requests may be sent to where this process serves: it is STARTED, or a successor has taken its place. */

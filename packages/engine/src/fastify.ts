@@ -95,7 +95,7 @@ function ofWorker ({ signals, crash, drain, restartTimeout }: ConfigOptions): Co
 
 /** What is registered before would be opened in the launcher as well as in the daemon. */
 async function launch (app: FastifyInstance, daemon: true | DaemonOptions): Promise<void> {
-  const others = app.printPlugins().split('\n').filter(line => /^[├└]─[─┬] /.test(line) && !/^... (bound _after|@fastkeep\/engine) /.test(line))
+  const others = app.printPlugins().split('\n').filter(line => /^[\u251c\u2514]\u2500[\u2500\u252c] /.test(line) && !/^... (bound _after|@fastkeep\/engine) /.test(line))
   if (others.length > 0) {
     throw new RegistrationRefused(`engine: with the option "daemon" it must be registered before anything else, there was ${(others[0] as string).slice(4)}`)
   }

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { isMainThread } from 'node:worker_threads'
 import { DropUnsupported, NotDropped, NotRoot } from './drop-privileges-errors.js'
 import { readThreadStatuses, regainedPrivileges, supplementaryGroups, threadFaults, type Identity } from './privileges-check.js'
 import { describeAccount, resolveAccount, type Account } from './users.js'
@@ -47,7 +46,7 @@ function assertSupported (): void {
   if (typeof process.setuid !== 'function') {
     throw new DropUnsupported(`Node on ${process.platform} has no setuid(); leave the option "user" out here, and have the service manager run the service as that user`)
   }
-  if (!isMainThread) throw new DropUnsupported('a worker thread cannot change the user of its process; start the engine in the main thread')
+  if (!process.getBuiltinModule('node:worker_threads').isMainThread) throw new DropUnsupported('a worker thread cannot change the user of its process; start the engine in the main thread')
 }
 
 function isAlready ({ uid, gid }: Account): boolean {

@@ -1,7 +1,6 @@
 import { chmodSync } from 'node:fs'
 import net, { SocketAddress } from 'node:net'
 import { constants } from 'node:os'
-import { isMainThread } from 'node:worker_threads'
 import { isIPv6, type TcpAddress } from './address.js'
 
 /*
@@ -42,6 +41,7 @@ export function bindTcp ({ host, port, ipv6Only = false }: TcpAddress): BoundHan
  */
 export function bindUnix (path: string, mode: number): BoundHandle {
   // A thread cannot set the umask, which is its process's.
+  const { isMainThread } = process.getBuiltinModule('node:worker_threads')
   const umask = isMainThread ? process.umask(0o777 & ~mode) : undefined
   try {
     const bound = bindUnixAs(path)

@@ -1,5 +1,4 @@
-import { url as inspectorUrl } from 'node:inspector'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { func, integer, optionChecker, type Rule } from '@fastkeep/options'
 import { BEAT, IS_DEBUGGED, type BlockedSample, type LoopWatchData } from './loop-watch-data.js'
 
@@ -47,7 +46,7 @@ const checkOptions = optionChecker('engine')
  * @see https://nodejs.org/api/inspector.html#sessionconnecttomainthread
  * @example
  * const watch = new LoopWatch({ blockedAfter: 1_000, onBlocked: ({ lasted, stack }) => log.warn({ lasted, stack }) })
- * watch.start()
+ * await watch.start()
  * await watch.stop()
  */
 export class LoopWatch {
@@ -66,9 +65,11 @@ export class LoopWatch {
     return this.#worker !== undefined
   }
 
-  /** Does nothing if it was done before. */
-  start (): void {
+  /** Resolves when the thread runs. Does nothing if it was done before. */
+  async start (): Promise<void> {
     if (this.#worker !== undefined) return
+    const { url: inspectorUrl } = process.getBuiltinModule('node:inspector')
+    const { Worker } = process.getBuiltinModule('node:worker_threads')
     const memory = new SharedArrayBuffer(16)
     const beats = new BigInt64Array(memory)
     const beat = (): void => {
@@ -85,9 +86,10 @@ export class LoopWatch {
       this.#end()
       this.#options.onError?.(error)
     })
-    worker.unref()
     this.#worker = worker
     this.#timer = setInterval(beat, interval).unref()
+    await new Promise<void>(resolve => { worker.once('online', resolve).once('exit', () => resolve()) })
+    worker.unref()
   }
 
   /** Resolves when the thread has ended. */

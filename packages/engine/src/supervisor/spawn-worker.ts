@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { PassThrough, type Duplex } from 'node:stream'
@@ -57,6 +57,7 @@ export function spawnWorker (slot: number, { program, args, execArgv, sockets, h
     ...umask === undefined ? {} : { umask },
   }
   const preload = target === undefined && umask === undefined ? [] : [`--import=${BECOME_WORKER}`]
+  const { spawn } = process.getBuiltinModule('node:child_process')
   const child = spawn(process.execPath, [...preload, ...execArgv, program, ...args], {
     env: withNote(sameEnvironment(process.env), WORKER_NOTE, note),
     stdio: handles.length === 0 ? stdio : [...stdio, 'ipc'],

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { resolve } from 'node:path'
-import { isMainThread } from 'node:worker_threads'
 import type { Engine } from '../engine.js'
 import { exitCodeOf } from '../exit-codes.js'
 import { takeNote } from './environment-note.js'
@@ -26,6 +25,7 @@ export class Supervised {
   readonly #channel: LineChannel<WorkerMessage, SupervisorMessage>
   #engine: Engine | undefined
   #share: FairShare | undefined
+  #loopWatch: LoopWatch | undefined
   #isDismissed = false
 
   constructor (note: WorkerNote) {
@@ -34,6 +34,12 @@ export class Supervised {
     keptSecrets.mayAsk = false
     keptSecrets.take(note.secrets)
     this.peers = new Peers(message => this.#channel.offer(message))
+  }
+
+  /** This process is going to serve: what blocks the event loop is told from then on. */
+  prepare (engine: Engine): void {
+    // Before the first connection: a thread that starts takes a processor for longer than a request.
+    engine.subscribe('start', () => this.#watchLoop(engine), { priority: 79, name: 'LoopWatch' })
   }
 
   /** This process serves: the supervisor counts on it from now on. */
@@ -51,7 +57,6 @@ export class Supervised {
       this.#beat(engine, Math.max(0, Math.round(now - expected)))
       expected = Math.max(expected, now)
     }, BEAT_INTERVAL).unref()
-    this.#watchLoop(engine)
     engine.subscribe('drain', () => { if (!this.#isDismissed) this.#channel.send({ type: 'leaving' }) }, { priority: 1, name: 'Supervised' })
     if (!this.#channel.isOpen) this.#supervisorGone()
   }
@@ -76,12 +81,13 @@ export class Supervised {
   }
 
   /** Says what blocks the event loop before the supervisor ends this process for it. */
-  #watchLoop (engine: Engine): void {
-    new LoopWatch({
+  async #watchLoop (engine: Engine): Promise<void> {
+    this.#loopWatch ??= new LoopWatch({
       blockedAfter: this.note.toldAfter,
       onBlocked: ({ lasted, stack }) => engine.log(`The event loop was blocked for ${lasted} ms${stack[0] === undefined ? '' : ` by ${stack[0]}`}`, 'warn', undefined, 'FST_KEEP_ENGINE_LOOP_BLOCKED'),
       onError: error => engine.log('What blocks the event loop is not told any more', 'warn', error, 'FST_KEEP_ENGINE_LOOP_WATCH_FAILED'),
-    }).start()
+    })
+    await this.#loopWatch.start()
   }
 
   #receive (message: SupervisorMessage): void {
@@ -135,7 +141,7 @@ function endBySignals (): void {
 export const supervised = sharedSupervised()
 
 function sharedSupervised (): Supervised | undefined {
-  if (!isMainThread) return undefined
+  if (process.env[WORKER_NOTE] === undefined || !process.getBuiltinModule('node:worker_threads').isMainThread) return undefined
   const key = Symbol.for('@fastkeep/engine:supervised')
   const holder = globalThis as { [key: symbol]: Supervised | undefined }
   if (key in holder) return holder[key]

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process'
 import { write } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 
 /** `VARIABLE: value`, e.g. `{ READY: 1, STATUS: 'Serving' }`. */
 export type Notification = Readonly<Record<string, string | number>>
@@ -15,9 +13,6 @@ const RETRIES = 20
 const RETRY_DELAY = 50
 /** Characters of a value; the service manager reads datagrams of 4,096 bytes. */
 const LONGEST_VALUE = 900
-
-const writeTo = promisify(write)
-const run = promisify(execFile)
 
 /** One message, an assignment a line. A line break in a value would be a further assignment. */
 export function assignments (notification: Notification): string[] {
@@ -68,7 +63,9 @@ export class Notify {
   async #deliver (lines: readonly string[]): Promise<void> {
     try {
       if (this.#fd !== undefined && await this.#write(this.#fd, lines.join('\n'))) return
-      await run(HELPER, [...lines], { env: { PATH: process.env.PATH, NOTIFY_SOCKET: this.#socket }, timeout: HELPER_TIMEOUT })
+      const { promisify } = process.getBuiltinModule('node:util')
+      const { execFile } = process.getBuiltinModule('node:child_process')
+      await promisify(execFile)(HELPER, [...lines], { env: { PATH: process.env.PATH, NOTIFY_SOCKET: this.#socket }, timeout: HELPER_TIMEOUT })
     } catch (error) {
       this.#fail(error as NodeJS.ErrnoException & { stderr?: string })
     }
@@ -76,9 +73,10 @@ export class Notify {
 
   /** `false` for a descriptor that is of no use. */
   async #write (fd: number, message: string): Promise<boolean> {
+    const { promisify } = process.getBuiltinModule('node:util')
     for (let attempt = 0; attempt <= RETRIES; attempt++) {
       try {
-        await writeTo(fd, message)
+        await promisify(write)(fd, message)
         return true
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
