@@ -37,7 +37,8 @@ const SANDBOX = [
   'ProtectKernelModules=yes',
   'ProtectKernelTunables=yes',
   'ProtectProc=invisible',
-  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6',
+  '# Fastify asks for the addresses of the interfaces when it listens on all of them.',
+  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
   'RestrictNamespaces=yes',
   'RestrictRealtime=yes',
   'RestrictSUIDSGID=yes',
@@ -64,6 +65,8 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
   }))
   const config = file === undefined ? [] : ['--config', resolve(directory, file)]
   const start = [...command, 'start', resolve(directory, app), ...config, '--pid-file', pidFile, '--no-daemon', ...given]
+  const controlSocket = options.controlSocket === false ? 'none' : resolve(directory, options.controlSocket || `${pidFile}.sock`)
+  const service = ['--pid-file', pidFile, '--control-socket', controlSocket]
   const { user, group, umask = 0o027, drain, logFiles = [], log } = options
   const listeners = listenersOf(options)
   const longestDrain = (drain?.delay ?? DEFAULT_DRAIN.delay) + (drain?.deadline ?? DEFAULT_DRAIN.deadline)
@@ -75,24 +78,31 @@ export function systemdUnit (app: string, { options, effective, file }: Pick<Con
     `Description=${escape(name)}, served by fastkeep`,
     'Wants=network-online.target',
     'After=network-online.target',
+    '# What the service waits for may come back after minutes.',
+    'StartLimitIntervalSec=0',
     '',
     '[Service]',
     'Type=notify',
     '# A successor tells that it is ready, too.',
     'NotifyAccess=all',
     `ExecStart=${line(start)}`,
-    '# Waits until the new processes serve, and fails if they do not come to.',
-    `ExecReload=${line([...command, 'reload', '--pid-file', pidFile, '--control-socket', resolve(directory, options.controlSocket || `${pidFile}.sock`)])}`,
+    ...controlSocket === 'none'
+      ? ['ExecReload=/bin/kill -s HUP $MAINPID']
+      : ['# Waits until the new processes serve, and fails if they do not come to.', `ExecReload=${line([...command, 'reload', ...service])}`],
+    '# After "fastkeep restart" systemd alone would not wait for the drain. Its outcome is the exit code of the service.',
+    `ExecStop=-${line([...command, 'stop', ...service])}`,
     `WorkingDirectory=${escape(directory)}`,
     ...user === undefined ? ['DynamicUser=yes'] : [`User=${user}`, ...group === undefined ? [] : [`Group=${group}`]],
     `RuntimeDirectory=${name}`,
     `UMask=${umask.toString(8).padStart(4, '0')}`,
     'Environment=NODE_ENV=production',
     'Restart=on-failure',
-    'RestartSec=1',
+    'RestartSec=2',
     '# A wrong command line, missing privileges and a wrong configuration do not mend themselves.',
     'RestartPreventExitStatus=64 77 78',
     'KillMode=mixed',
+    '# A worker that the kernel kills for want of memory is replaced; the others go on.',
+    'OOMPolicy=continue',
     `# The drain takes ${longestDrain / 1000} s at most.`,
     `TimeoutStopSec=${Math.ceil(longestDrain / 1000) + STOP_MARGIN}`,
     '',

@@ -17,11 +17,13 @@ export interface HandedPart {
   handedOver? (): void
 }
 
-/** Hears of each restart in place; the restart waits for it, and goes on whatever becomes of it. */
+/** Hears of each restart in place, and of each reload of workers; they wait for it, and go on whatever becomes of it. */
 export interface HandoverObserver {
   begins (): Promise<unknown>
   /** This process goes on serving. */
-  failed (): Promise<unknown>
+  failed (what: 'reload' | 'restart'): Promise<unknown>
+  /** This process goes on, with new workers. */
+  reloaded (): Promise<unknown>
   /** The successor `pid` serves; this process drains next. */
   succeeded (pid: number): Promise<unknown>
 }
@@ -111,9 +113,21 @@ export class Handover {
       this.#engine.log(`Successor ${pid} serves, this process drains`)
       return pid
     } catch (error) {
-      await this.#tell(observer => observer.failed())
+      await this.#tell(observer => observer.failed('restart'))
       throw error
     }
+  }
+
+  /** A reload of workers, which leaves this process where it is. */
+  async tellOf (reload: () => Promise<unknown>): Promise<void> {
+    await this.#tell(observer => observer.begins())
+    try {
+      await reload()
+    } catch (error) {
+      await this.#tell(observer => observer.failed('reload'))
+      throw error
+    }
+    await this.#tell(observer => observer.reloaded())
   }
 
   async #tell (what: (observer: HandoverObserver) => Promise<unknown>): Promise<void> {
