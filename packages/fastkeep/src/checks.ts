@@ -157,6 +157,8 @@ function assertAccess (path: string, mode: number, what: string): void {
   try {
     accessSync(path, mode)
   } catch (cause) {
-    throw new Refusal(ExitCode.CANNOT_CREATE, `${path} ${what}: ${(cause as NodeJS.ErrnoException).code}`, cause)
+    const { code } = cause as NodeJS.ErrnoException
+    const hint = code === 'ENOENT' && path.startsWith('/run/') ? '; a systemd unit makes it by RuntimeDirectory= while it runs' : ''
+    throw new Refusal(ExitCode.CANNOT_CREATE, `${path} ${what}: ${code}${hint}`, cause)
   }
 }
