@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
 import { exitCodeOf } from '../exit-codes.js'
+import { containerEnd } from './container-end.js'
 import { predecessor } from './predecessor.js'
 import { startSuccessor } from './successor.js'
 import { supervised } from './supervised.js'
@@ -103,7 +104,8 @@ export class Handover {
     if (this.#engine.state !== 'STARTED') throw new IllegalTransition('restart', this.#engine.state)
     if (supervised !== undefined) throw new RestartFailed('it is a worker; reload or restart its supervisor')
     if (running.size > 1) throw new RestartFailed('another engine runs in this process, whose sockets and requests it would lose; have one engine serve all apps: app.register(engine, { engine: first.engine })')
-    if (process.pid === 1) throw new RestartFailed('process 1 of a container cannot leave its place to another one; replace the container')
+    const end = containerEnd()
+    if (end !== undefined) throw new RestartFailed(end)
     this.#callOff = new AbortController()
     await this.#tell(observer => observer.begins())
     try {
