@@ -5,8 +5,19 @@ import { test, type Test } from 'tap'
 import { balance } from '../../packages/engine/src/supervisor/balance.js'
 import { folderOf, supervisedService, type Service } from './supervised-service.js'
 
-/** Connections that stay, each of which a worker has answered. */
-async function connections (t: Test, where: { port: number } | { path: string }, count: number): Promise<Array<{ socket: Socket, pid: number }>> {
+interface Held {
+  socket: Socket
+  pid: number
+}
+
+/** Connections that stay, each of which a worker has answered. A few at a time, so that a worker hears of its share between. */
+async function connections (t: Test, where: { port: number } | { path: string }, count: number): Promise<Held[]> {
+  const held: Held[] = []
+  while (held.length < count) held.push(...await together(t, where, 10))
+  return held
+}
+
+async function together (t: Test, where: { port: number } | { path: string }, count: number): Promise<Held[]> {
   return await Promise.all(Array.from({ length: count }, async () => {
     const socket = 'path' in where ? connect(where.path) : connect(where.port, '127.0.0.1')
     t.teardown(() => socket.destroy())
@@ -54,7 +65,7 @@ test('when the worker that accepts dies, the one that had paused takes the conne
   const service = await supervisedService(t, { workers: 1 })
   const first = await connections(t, service, 40)
   await secondWorker(service)
-  const second = await connections(t, service, 20)
+  const second = await connections(t, service, 60)
   const other = second.find(({ pid }) => pid !== first[0]?.pid)
   t.not(other, undefined)
   process.kill(other?.pid as number, 'SIGKILL')
@@ -65,8 +76,10 @@ test('a worker that has paused drains, reloads and ends as any other', async t =
   const service = await supervisedService(t, { workers: 1 })
   await connections(t, service, 40)
   await secondWorker(service)
-  await connections(t, service, 20)
-  t.ok((await service.status()).workers.some(({ isPaused }) => isPaused))
+  // Which of them accepts is chance, until one has more than its share.
+  const isOnePaused = async (): Promise<boolean> => (await service.status()).workers.some(({ isPaused }) => isPaused)
+  for (let rounds = 0; rounds < 20 && !await isOnePaused(); rounds++) await connections(t, service, 10)
+  t.ok(await isOnePaused())
   service.supervisor.kill('SIGHUP')
   await service.supervisor.match(/All 2 workers are new/)
   t.match(await service.get(), { generation: '0' })

@@ -7,6 +7,7 @@ import { test, type Test } from 'tap'
 import { Child, plainEnvironment, runNode } from '../child.js'
 import { needs, needsRoot } from '../programs.js'
 import { NotificationReceiver } from './notification-receiver.js'
+import { supervisedService } from './supervised-service.js'
 
 const notifying = new URL('fixtures/notifying.js', import.meta.url)
 const withDescriptor = fileURLToPath(new URL('fixtures/notify-descriptor.py', import.meta.url))
@@ -57,6 +58,7 @@ for (const [way, { withFd, skip }] of Object.entries(WAYS)) {
       ['READY=1', `STATUS=Serving on ${url}`],
       ['STOPPING=1', 'STATUS=Stopping'],
       [/^STATUS=Draining: 1 connections left, [45] s$/],
+      ['STATUS=Stopped'],
     ])
     t.same(new Set(systemd.all.map(datagram => datagram.pid)), new Set([pid]), 'all in the name of the service')
   })
@@ -123,6 +125,35 @@ for (const [way, { withFd, skip }] of Object.entries(WAYS)) {
   })
 }
 
+test('a reload of workers is a reload, and what is said is where they serve; one that fails leaves the service ready', { skip: WAYS['the program systemd-notify'].skip }, async t => {
+  const systemd = await NotificationReceiver.listen(t)
+  const { supervisor, port, deploy } = await supervisedService(t, { workers: 1 }, { NOTIFY_SOCKET: systemd.socket })
+  deploy('1')
+  supervisor.kill('SIGHUP')
+  await supervisor.match(/All 1 workers are new/)
+  deploy('fails')
+  supervisor.kill('SIGHUP')
+  await supervisor.match(/SIGHUP failed/)
+  const serving = `STATUS=Serving on http://127.0.0.1:${port}`
+  t.match(systemd.all.map(({ lines }) => lines), [
+    ['STATUS=Starting'],
+    ['READY=1', serving],
+    ['RELOADING=1', /^MONOTONIC_USEC=\d+$/],
+    ['READY=1', serving],
+    ['RELOADING=1'],
+    ['READY=1', `${serving}; the last reload failed`],
+  ])
+})
+
+test('a start that fails does not leave the service starting', { skip: WAYS['the program systemd-notify'].skip }, async t => {
+  const systemd = await NotificationReceiver.listen(t)
+  const GENERATION = join(systemd.folder, 'generation')
+  writeFileSync(GENERATION, 'fails')
+  const child = runNode(t, notifying, { NOTIFY_SOCKET: systemd.socket, GENERATION, PATH: process.env.PATH })
+  t.match(await child.ended, { code: 70 })
+  t.same(systemd.all.map(({ lines }) => lines), [['STATUS=Starting'], ['STATUS=Did not come to serve']])
+})
+
 test('a watchdog that was meant for another process hears nothing', { skip: WAYS['a descriptor'].skip }, async t => {
   const { systemd, child, url } = await service(t, true, { WATCHDOG_USEC: '20000', WATCHDOG_PID: '1' })
   await idleConnection(t, url)
@@ -142,7 +173,7 @@ test('without root each message comes from a program that is still there when it
   await child.match(/serving/)
   child.kill('SIGTERM')
   await child.ended
-  t.match(systemd.all, [{ uid: 65_534 }, { uid: 65_534, lines: ['READY=1'] }, { uid: 65_534, lines: ['STOPPING=1'] }])
+  t.match(systemd.all, [{ uid: 65_534 }, { uid: 65_534, lines: ['READY=1'] }, { uid: 65_534, lines: ['STOPPING=1'] }, { uid: 65_534 }])
   t.ok(systemd.all.every(({ isThere }) => isThere))
 })
 
@@ -175,7 +206,7 @@ test('a bus that stops and starts again goes on, for the service manager; one pr
   t.match(child.output, 'enabled false')
   t.same(systemd.all.map(({ lines }) => lines), [
     ['STATUS=Starting'], ['READY=1', 'STATUS=Started'], ['STATUS=Stopping'],
-    ['STATUS=Starting'], ['READY=1', 'STATUS=Started'], ['STOPPING=1', 'STATUS=Stopping'],
+    ['STATUS=Starting'], ['READY=1', 'STATUS=Started'], ['STOPPING=1', 'STATUS=Stopping'], ['STATUS=Stopped'],
   ])
 })
 

@@ -58,6 +58,7 @@ test('check tells with 73 that the service runs already', async t => {
 test('check finds the user, and what he will not be able to read', { skip: needsRoot() }, async t => {
   const project = new Project(t)
   t.match(await project.run(['check', '--user', 'nosuchuser']), { code: 78, output: /not ok +user: there is no user "nosuchuser"/ })
+  t.match(await project.run(['check']), { code: 0, output: /warning +user: none: the service would run as root/ })
   t.match(await project.run(['check', '--user', '65534']), { code: 0, output: /ok +user: .*\(uid 65534, gid 65534\)/ })
   writeFileSync(project.path('key.pem'), '', { mode: 0o600 })
   t.match(await project.run(['check', '--user', '65534', '--must-read', project.path('key.pem')]), { code: 77, output: /not ok +user: .*will not be able to read/ })

@@ -87,7 +87,7 @@ test('workers of another user get the keys that only root may read, renewed by "
   writeFileSync(project.path('key.pem'), 'the first key', { mode: 0o600 })
   const child = project.begin(['start', 'secretive.mjs', '--workers', '1', '--user', 'nobody', '--secrets', 'key.pem', '--pid-file', project.pidFile])
   const { urls } = await project.serving(child)
-  const key = async (): Promise<unknown> => await (await fetch(`http://${urls[0]}/key`)).json()
+  const key = async (): Promise<unknown> => await (await fetch(`${urls[0]}/key`)).json()
   t.same(await key(), { key: 'the first key' })
   writeFileSync(project.path('key.pem'), 'the second key')
   t.equal((await project.run(['graceful', '--pid-file', project.pidFile])).code, 0)

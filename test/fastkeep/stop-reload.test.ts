@@ -50,6 +50,15 @@ test('stop without a control socket sends SIGTERM to the process that holds the 
   t.same(await child.ended, { code: 0, signal: null })
 })
 
+test('a service can be stopped whose configuration file has been spoilt since', async t => {
+  const project = new Project(t)
+  const { child } = await project.start('plugin.mjs')
+  writeFileSync(project.path('fastkeep.config.json'), '{ "prot": 80 }')
+  t.equal((await project.run(['stop', '--pid-file', project.pidFile])).code, 78)
+  t.equal((await project.run(['stop', '--pid-file', project.pidFile, '--control-socket', `${project.pidFile}.sock`])).code, 0)
+  t.same(await child.ended, { code: 0, signal: null })
+})
+
 test('stop signals nobody whom a PID file names that he does not hold', async t => {
   const project = new Project(t)
   const bystander = new Child(t, 'sleep', ['60'])

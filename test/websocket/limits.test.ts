@@ -146,8 +146,8 @@ test('a route has its own handshakeTimeout', async t => {
 })
 
 test('a socket without messages in either direction for idleTimeout is closed with 1013; pings do not count', async t => {
-  const server = await serve(t, { pingInterval: 20 }, app => {
-    app.get('/', { websocket: { idleTimeout: 400 } }, socket => { socket.subscribe('news') })
+  const server = await serve(t, { pingInterval: 100 }, app => {
+    app.get('/', { websocket: { idleTimeout: 800 } }, socket => { socket.subscribe('news') })
   })
   const listening = await open(t, server, '/')
   const idle = await open(t, server, '/')

@@ -1,4 +1,6 @@
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { Worker } from 'node:worker_threads'
 import { test } from 'tap'
 import type { GuardedWebSocket } from '@fastkeep/websocket'
 import { deferred, open, received, sendHandshake, serve } from './server-under-test.js'
@@ -15,6 +17,27 @@ test('a peer that answers no ping is cut, one that does stays and has a latency'
   await once(alive, 'ping')
   t.equal(alive.readyState, alive.OPEN)
   t.ok((sockets[0]?.latency ?? -1) >= 0, `latency ${sockets[0]?.latency}`)
+})
+
+test('a process that is held up for longer than the interval cuts nobody whose answer waits to be read', async t => {
+  const server = await serve(t, { pingInterval: 40 }, app => { app.get('/', { websocket: true }, () => {}) })
+  const client = new Worker(`
+    const { parentPort, workerData: { url, origin, ws } } = require('node:worker_threads')
+    const { WebSocket } = require(ws)
+    let pings = 0
+    new WebSocket(url, { origin }).on('ping', () => { if (++pings === 10) parentPort.postMessage('pinged') }).on('close', code => parentPort.postMessage(code))
+  `, { eval: true, execArgv: [], workerData: { url: `ws://127.0.0.1:${server.port}/`, origin: server.origin, ws: createRequire(import.meta.url).resolve('ws') } })
+  t.teardown(async () => await client.terminate())
+  const held = new Int32Array(new SharedArrayBuffer(4))
+  const answer = once(client, 'message')
+  let isOver = false
+  const holdUp = (): void => {
+    Atomics.wait(held, 0, 0, 100)
+    if (!isOver) setImmediate(holdUp)
+  }
+  holdUp()
+  t.same(await answer, ['pinged'])
+  isOver = true
 })
 
 test('whoever sends anything is alive, though its answer to the ping is late', async t => {

@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { State } from './bus/states.js'
 import type { Engine } from './engine.js'
 import { format } from './server/address.js'
-import type { SupervisorStatus } from './supervisor/supervisor.js'
+import type { Server } from './server/server.js'
+import type { Supervisor, SupervisorStatus } from './supervisor/supervisor.js'
 import type { WorkerStatus } from './supervisor/worker-process.js'
 
 /** What a service says of itself. Any part of it may add to it by `engine.addStatus()`. */
@@ -16,7 +17,7 @@ export interface EngineStatus {
   readonly version: string
   /** Of Node, e.g. `v24.1.0`. */
   readonly node: string
-  /** Of a supervisor, which does not know what its workers speak, the bare addresses. */
+  /** Of a supervisor those of its workers; while none serves, the bare addresses. */
   readonly urls: readonly string[]
   /** Open connections, upgraded ones included. */
   readonly connections: number
@@ -54,7 +55,7 @@ const READERS: Readonly<Record<string, (engine: Engine) => unknown>> = {
   uptime: () => Math.round(process.uptime() * 1_000),
   version: () => (process.getBuiltinModule('node:module').createRequire(import.meta.url)('../package.json') as { version: string }).version,
   node: () => process.version,
-  urls: ({ supervisor, server }) => supervisor === undefined ? server.urls : server.sockets.flatMap(({ address }) => address === undefined ? [] : format(address)),
+  urls: ({ supervisor, server }) => supervisor === undefined ? server.urls : urlsOf(supervisor, server),
   connections: ({ server }) => server.connections,
   requests: ({ supervisor, server }) => supervisor === undefined ? server.requests : sumOf(supervisor.status.workers),
   memory: () => process.memoryUsage.rss(),
@@ -87,6 +88,10 @@ export function withCertificates (status: EngineStatus): EngineStatus {
 /** As far as they are what a worker may say: it may be in the hands of an attacker. */
 function certificatesOf (told: unknown): Array<{ name: string, expires: string }> {
   return Array.isArray(told) ? told.filter(one => typeof one?.name === 'string' && typeof one.expires === 'string') : []
+}
+
+function urlsOf ({ urls }: Supervisor, { sockets }: Server): readonly string[] {
+  return urls.length > 0 ? urls : sockets.flatMap(({ address }) => address === undefined ? [] : format(address))
 }
 
 function sumOf (workers: readonly WorkerStatus[]): number {

@@ -167,9 +167,10 @@ export class Engine extends Bus {
    * the bus is not STARTED; in a supervisor `FST_KEEP_ENGINE_RELOAD_FAILED`
    */
   async reload (): Promise<void> {
-    if (this.supervisor === undefined) return await this.restart()
+    const { supervisor } = this
+    if (supervisor === undefined) return await this.restart()
     if (this.state !== 'STARTED') throw new IllegalTransition('reload', this.state)
-    await this.supervisor.reload()
+    await this.handover.tellOf(() => supervisor.reload())
   }
 
   /** The same as {@link reload} in one process; a supervisor is replaced as well, with its workers. */

@@ -85,13 +85,17 @@ function tellFailure (what: string, error: unknown): void {
   for (const failure of failures) {
     tell(`${what}: ${failure instanceof Error ? failure.message : String(failure)}`)
     const cause = failure instanceof ListenerFailure ? failure.cause : failure
-    if (!isSelfExplanatory(cause) && cause instanceof Error) tell(cause.stack ?? cause.message)
+    const thrown = thrownByProgram(cause)
+    if (thrown !== undefined) tell(thrown.stack ?? thrown.message)
   }
 }
 
-/** Errors that name their exit code were made for the operator; of any other one the programmer needs the stack. */
-function isSelfExplanatory (error: unknown): boolean {
-  return typeof (error as { exitCode?: unknown } | null | undefined)?.exitCode === 'number'
+/** Errors that name their exit code were made for the operator; of any other one, and of what such an error is about, the programmer needs the stack. */
+function thrownByProgram (error: unknown): Error | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { exitCode } = error as { exitCode?: unknown }
+  if (typeof exitCode !== 'number') return error
+  return exitCode === ExitCode.SOFTWARE ? thrownByProgram(error.cause) : undefined
 }
 
 function tell (line: string): void {

@@ -57,9 +57,11 @@ function checkTrust (_options: CommandOptions, app: string | undefined): string 
   return 'only root can change the app'
 }
 
+const AS_ROOT: Finding = { check: 'user', isGood: true, isWarning: true, message: 'none: the service would run as root; name one by --user, or have systemd start it as one', exitCode: ExitCode.OK }
+
 /** What `DropPrivileges` itself checks before a start touches anything. */
-async function checkUser ({ user, group, mustRead = [], secrets = [], workers, logFiles }: CommandOptions): Promise<string | undefined> {
-  if (user === undefined) return process.geteuid?.() === 0 ? 'none: the service would run as root' : undefined
+async function checkUser ({ user, group, mustRead = [], secrets = [], workers, logFiles }: CommandOptions): Promise<CheckResult> {
+  if (user === undefined) return process.geteuid?.() === 0 ? [AS_ROOT] : undefined
   const engine = new Engine()
   const readable = workers === undefined ? [...mustRead, ...secrets] : mustRead
   new DropPrivileges(engine, { user, ...group === undefined ? {} : { group }, readable }).subscribe()
@@ -157,6 +159,8 @@ function assertAccess (path: string, mode: number, what: string): void {
   try {
     accessSync(path, mode)
   } catch (cause) {
-    throw new Refusal(ExitCode.CANNOT_CREATE, `${path} ${what}: ${(cause as NodeJS.ErrnoException).code}`, cause)
+    const { code } = cause as NodeJS.ErrnoException
+    const hint = code === 'ENOENT' && path.startsWith('/run/') ? '; a systemd unit makes it by RuntimeDirectory= while it runs' : ''
+    throw new Refusal(ExitCode.CANNOT_CREATE, `${path} ${what}: ${code}${hint}`, cause)
   }
 }

@@ -16,10 +16,12 @@ export const AppRefused = commandError('APP_REFUSED', '%s: %s', ExitCode.CONFIG)
 /** The app's module, or its factory, failed: with the exit code that its error names, e.g. 78 for a wrong option. */
 export function appFailed (path: string, cause: unknown): Error {
   const { message = String(cause), exitCode } = (cause ?? {}) as Partial<EngineError>
-  return Object.assign(new AppFailed(path, message, { cause }), typeof exitCode === 'number' ? { exitCode } : {})
+  // Node keeps the place of such an error to itself, and prints it where nobody catches it.
+  const where = cause instanceof SyntaxError ? `; "node ${path}" shows the place` : ''
+  return Object.assign(new AppFailed(path, message, where, { cause }), typeof exitCode === 'number' ? { exitCode } : {})
 }
 
-const AppFailed = commandError('APP_FAILED', 'the app %s failed while it was loaded: %s', ExitCode.SOFTWARE)
+const AppFailed = commandError('APP_FAILED', 'the app %s failed while it was loaded: %s%s', ExitCode.SOFTWARE)
 
 /** The log file cannot be opened. */
 export const LogRefused = commandError('LOG_REFUSED', 'the log %s cannot be opened: %s', ExitCode.CANNOT_CREATE)

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { defaultControlSocket, isHeldBy, readPIDFile, type Given } from '@fastkeep/engine'
+import { defaultControlSocket, isHeldBy, readPIDFile, resolveConfig, type Given } from '@fastkeep/engine'
+import { START_OPTIONS, type CommandOptions } from './command-options.js'
 import { readConfiguration } from './configuration.js'
 import { UsageError } from './errors.js'
 
@@ -17,7 +18,7 @@ export interface ServiceAddress {
  * @throws `FST_KEEP_FASTKEEP_USAGE` (exit code 64) where none of them says it; what {@link readConfiguration} does
  */
 export async function findService (flags: readonly Given[]): Promise<ServiceAddress> {
-  const { options, file } = await readConfiguration(flags)
+  const { options, file } = await addressFrom(flags)
   const { pidFile, controlSocket = defaultControlSocket(pidFile) } = options
   if (pidFile === undefined && typeof controlSocket !== 'string') {
     throw new UsageError(`nothing says which service is meant: give --pid-file or --control-socket, set FASTKEEP_PID_FILE, or have "pidFile" in ${file ?? 'a fastkeep.config.json of this directory'}`)
@@ -26,6 +27,13 @@ export async function findService (flags: readonly Given[]): Promise<ServiceAddr
     pidFile: pidFile === undefined ? undefined : resolve(pidFile),
     controlSocket: typeof controlSocket === 'string' ? resolve(controlSocket) : undefined,
   }
+}
+
+/** A service can be ended, however wrong the file is by now that it was started with. */
+async function addressFrom (flags: readonly Given[]): Promise<{ options: CommandOptions, file: string | undefined }> {
+  const isSaid = ['pidFile', 'controlSocket'].every(name => flags.some(({ path }) => path === name))
+  if (!isSaid) return await readConfiguration(flags)
+  return { ...resolveConfig<CommandOptions>({ code: {}, flags }, START_OPTIONS), file: undefined }
 }
 
 /** The pid of the instance that holds the PID file, proven; `undefined` if there is none. */

@@ -28,7 +28,11 @@ export class Liveness {
 
   /** A socket was opened. @returns when it is to be pinged first: somewhere in the interval, so that pings are spread */
   add (now: number): number {
-    this.#timer ??= setInterval(() => this.#look(performance.now()), this.#tick).unref()
+    this.#timer ??= setInterval(() => {
+      const now = performance.now()
+      // When all that had come by now is read: after a process was held up, answers wait.
+      setImmediate(() => this.#look(now))
+    }, this.#tick).unref()
     return this.#pingInterval === 0 ? Infinity : now + Math.random() * this.#pingInterval
   }
 

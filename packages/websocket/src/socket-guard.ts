@@ -186,17 +186,17 @@ export class SocketGuard implements InboxOwner {
     else this.report('error', 'failed', { code, err }, 'A listener of a closed WebSocket failed')
   }
 
-  /** Is it alive, idle, too old? @param now ms of `performance.now()` */
+  /** Is it alive, idle, too old? @param now ms of `performance.now()`; what came until then has been read */
   look (now: number, pingInterval: number): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     const { idleTimeout, lifetime } = this.policy
     if (this.hasTraffic) {
       this.hasTraffic = false
-      this.#activeAt = now
+      this.#activeAt = performance.now()
     }
     if (lifetime > 0 && now - this.#openedAt >= lifetime) this.close(1013, `end of its lifetime; ${SOON}`, 'FST_KEEP_WEBSOCKET_LIFETIME', {}, 'info')
     else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.close(1013, `idle; ${SOON}`, 'FST_KEEP_WEBSOCKET_IDLE', {}, 'info')
-    else if (now >= this.#nextPing) this.#sendPing(now, pingInterval)
+    else if (now >= this.#nextPing) this.#sendPing(pingInterval)
   }
 
   report (level: Level, event: ReportedEvent, details: Report, message: string): void {
@@ -241,15 +241,16 @@ export class SocketGuard implements InboxOwner {
     }
   }
 
-  #sendPing (now: number, pingInterval: number): void {
+  #sendPing (pingInterval: number): void {
     if (this.#ping !== undefined && this.#isSilentSince(this.#ping.bytesRead)) {
       this.policy.counters.closedBecause('FST_KEEP_WEBSOCKET_PEER_LOST')
       this.report('info', 'closing', { code: 'FST_KEEP_WEBSOCKET_PEER_LOST' }, 'WebSocket cut: its peer has not answered a ping')
       this.#socket.terminate()
       return
     }
-    this.#ping = { at: now, bytesRead: this.#connection.bytesRead }
-    this.#nextPing = now + pingInterval
+    const at = performance.now()
+    this.#ping = { at, bytesRead: this.#connection.bytesRead }
+    this.#nextPing = at + pingInterval
     this.#socket.ping()
   }
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine } from '../engine.js'
 import { IllegalTransition, RestartFailed } from '../errors.js'
 import { exitCodeOf } from '../exit-codes.js'
+import { containerEnd } from './container-end.js'
 import { predecessor } from './predecessor.js'
 import { startSuccessor } from './successor.js'
 import { supervised } from './supervised.js'
@@ -17,11 +18,13 @@ export interface HandedPart {
   handedOver? (): void
 }
 
-/** Hears of each restart in place; the restart waits for it, and goes on whatever becomes of it. */
+/** Hears of each restart in place, and of each reload of workers; they wait for it, and go on whatever becomes of it. */
 export interface HandoverObserver {
   begins (): Promise<unknown>
   /** This process goes on serving. */
-  failed (): Promise<unknown>
+  failed (what: 'reload' | 'restart'): Promise<unknown>
+  /** This process goes on, with new workers. */
+  reloaded (): Promise<unknown>
   /** The successor `pid` serves; this process drains next. */
   succeeded (pid: number): Promise<unknown>
 }
@@ -101,7 +104,8 @@ export class Handover {
     if (this.#engine.state !== 'STARTED') throw new IllegalTransition('restart', this.#engine.state)
     if (supervised !== undefined) throw new RestartFailed('it is a worker; reload or restart its supervisor')
     if (running.size > 1) throw new RestartFailed('another engine runs in this process, whose sockets and requests it would lose; have one engine serve all apps: app.register(engine, { engine: first.engine })')
-    if (process.pid === 1) throw new RestartFailed('process 1 of a container cannot leave its place to another one; replace the container')
+    const end = containerEnd()
+    if (end !== undefined) throw new RestartFailed(end)
     this.#callOff = new AbortController()
     await this.#tell(observer => observer.begins())
     try {
@@ -111,9 +115,21 @@ export class Handover {
       this.#engine.log(`Successor ${pid} serves, this process drains`)
       return pid
     } catch (error) {
-      await this.#tell(observer => observer.failed())
+      await this.#tell(observer => observer.failed('restart'))
       throw error
     }
+  }
+
+  /** A reload of workers, which leaves this process where it is. */
+  async tellOf (reload: () => Promise<unknown>): Promise<void> {
+    await this.#tell(observer => observer.begins())
+    try {
+      await reload()
+    } catch (error) {
+      await this.#tell(observer => observer.failed('reload'))
+      throw error
+    }
+    await this.#tell(observer => observer.reloaded())
   }
 
   async #tell (what: (observer: HandoverObserver) => Promise<unknown>): Promise<void> {

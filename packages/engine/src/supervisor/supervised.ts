@@ -50,6 +50,7 @@ export class Supervised {
     this.#channel.send({ type: 'ready', urls, keepAliveTimeout, longestStop, longestDrain })
     const share = new FairShare(engine.server, this.note.sockets, () => this.#beat(engine, 0))
     this.#share = share
+    this.#beat(engine, 0)
     let expected = performance.now()
     setInterval(() => {
       expected += BEAT_INTERVAL

@@ -198,6 +198,11 @@ export class Supervisor {
     return await this.#workers.fullStatus()
   }
 
+  /** Where the workers serve, as the first that does says; empty while none does. */
+  get urls (): readonly string[] {
+    return this.#workers.present.find(({ state }) => state === 'ready')?.urls ?? []
+  }
+
   get status (): SupervisorStatus {
     const { target, generation, isLooping, status } = this.#workers
     return { target, generation, crashLoop: isLooping, workers: status }
@@ -243,7 +248,7 @@ export class Supervisor {
     const { workers = 'auto' } = this.#options
     this.#workers = this.#makeWorkers()
     await this.#workers.start(workers === 'auto' ? availableParallelism() : workers)
-    for (const url of this.#workers.present[0]?.urls ?? []) {
+    for (const url of this.urls) {
       this.#engine.log(`${this.#workers.target} workers serve on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
     }
     giveMemoryBack()

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { WorkerFailed } from '../errors.js'
 import { ExitCode } from '../exit-codes.js'
 import type { ListeningHandle } from '../server/accept-pause.js'
@@ -39,6 +40,9 @@ const STATUS_TIMEOUT = 800
 /** ms between SIGTERM and SIGKILL for one that does not serve yet. */
 const STARTING_GRACE = 3_000
 
+/** ms for one that has failed to write why, and to end by itself. */
+const LAST_WORDS = 1_000
+
 /** One worker, as the supervisor sees it. */
 export class WorkerProcess {
   readonly slot: number
@@ -67,6 +71,7 @@ export class WorkerProcess {
   readonly #handles: readonly ListeningHandle[]
   #most = Number.MAX_SAFE_INTEGER
   #state: WorkerState = 'starting'
+  #hasFailed = false
   #answer: { resolve: () => void, reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
   readonly #graceful = new Question<string | undefined>()
   readonly #parts = new Question<StatusParts>()
@@ -204,6 +209,7 @@ export class WorkerProcess {
       serveFully(this.pid)
       this.servesSince = this.lastBeat = performance.now()
     } catch (error) {
+      if (this.#hasFailed) await Promise.race([this.ended, delay(LAST_WORDS, undefined, { ref: false })])
       await this.end()
       throw error
     } finally {
@@ -220,6 +226,7 @@ export class WorkerProcess {
         this.longestDrain = message.longestDrain
         return this.#answer.resolve()
       case 'failed':
+        this.#hasFailed = true
         return this.#answer.reject(this.#failure(message.message, message.exitCode))
       case 'beat':
         this.stats = message.stats

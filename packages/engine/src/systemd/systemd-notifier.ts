@@ -22,9 +22,9 @@ const PART = 'systemd notification socket'
 
 /**
  * Tells a service manager with `Type=notify` what the service does: `READY=1` at `ready` 95, `RELOADING=1` and `READY=1`
- * around `graceful` and around a restart in place, `MAINPID` of the successor, `STOPPING=1` at `drain` 10, what it is
- * about and how the drain gets on as `STATUS`, and `WATCHDOG=1` twice in each `WatchdogSec=` as long as the event loop
- * turns. Does nothing where `NOTIFY_SOCKET` is not set.
+ * around `graceful`, a reload of workers and a restart in place, `MAINPID` of the successor, `STOPPING=1` at `drain` 10,
+ * what it is about and how the drain gets on as `STATUS`, and `WATCHDOG=1` twice in each `WatchdogSec=` as long as the
+ * event loop turns. Does nothing where `NOTIFY_SOCKET` is not set.
  *
  * Messages go through the descriptor that `OpenFile=/run/systemd/notify:notify` passes, else through the program
  * `systemd-notify`, which without root needs `NotifyAccess=all`. That they cannot be delivered is logged once as
@@ -59,7 +59,7 @@ export class SystemdNotifier implements HandoverObserver {
       starting: { channel: 'start', priority: 15, run: () => this.#mention({ STATUS: 'Starting' }) },
       ready: { channel: 'ready', priority: 95, run: () => this.#ready() },
       reloading: { channel: 'graceful', priority: 0, run: () => this.begins() },
-      reloaded: { channel: 'graceful', priority: 95, run: () => this.#reloaded() },
+      reloaded: { channel: 'graceful', priority: 95, run: () => this.reloaded() },
       stopping: { channel: 'drain', priority: 10, run: () => this.#stopping() },
       end: { channel: 'exit', priority: 97, run: () => this.#end() },
     })
@@ -91,10 +91,15 @@ export class SystemdNotifier implements HandoverObserver {
     await this.#tell({ RELOADING: 1, MONOTONIC_USEC: String(process.hrtime.bigint() / 1_000n), STATUS: 'Reloading' })
   }
 
-  /** Of a restart that a stop has called off the stop itself tells the end. */
-  async failed (): Promise<void> {
+  /** Of one that a stop has called off the stop itself tells the end. */
+  async failed (what: string): Promise<void> {
     if (this.#engine.state !== 'STARTED') return
-    await this.#tell({ READY: 1, STATUS: `${this.#serving}; the last restart failed` })
+    await this.#tell({ READY: 1, STATUS: `${this.#serving}; the last ${what} failed` })
+  }
+
+  async reloaded (): Promise<void> {
+    if (this.#engine.state !== 'STARTED') return
+    await this.#tell({ READY: 1, STATUS: this.#serving })
   }
 
   /** The successor is not yet the process that the service manager listens to: this one speaks for it a last time. */
@@ -106,7 +111,7 @@ export class SystemdNotifier implements HandoverObserver {
   }
 
   get #serving (): string {
-    const { urls } = this.#engine.server
+    const { urls } = this.#engine.supervisor ?? this.#engine.server
     return urls.length === 0 ? 'Started' : `Serving on ${urls.join(' ')}`
   }
 
@@ -134,10 +139,6 @@ export class SystemdNotifier implements HandoverObserver {
     await this.#tell({ READY: 1, STATUS: this.#serving })
   }
 
-  async #reloaded (): Promise<void> {
-    await this.#tell({ READY: 1, STATUS: this.#serving })
-  }
-
   /** A bus that only stops may start again: to the service manager it goes on. */
   async #stopping (): Promise<void> {
     unsubscribe(DRAIN, this.#onProgress)
@@ -160,8 +161,8 @@ export class SystemdNotifier implements HandoverObserver {
   /** Whoever delivers a message must not outlive this process: the service manager would wait for it. */
   async #end (): Promise<void> {
     this.#stopTelling()
-    const stopping = this.#sayStopping()
-    if (Object.keys(stopping).length > 0) await this.#tell(stopping)
+    // What it said last would stay there for as long as the service does not run.
+    await this.#tell({ ...this.#sayStopping(), STATUS: this.#isReady ? 'Stopped' : 'Did not come to serve' })
     await this.#notify?.settled()
   }
 
