@@ -56,8 +56,8 @@ export const workerKilled: Scenario = {
     return {
       pid: supervisor.pid,
       act: async () => {
-        // The oldest: one that ends again within its first second comes back after a pause.
-        const [victim] = childrenOf(supervisor.pid)
+        const workers = childrenOf(supervisor.pid)
+        const victim = workers[Math.floor(Math.random() * workers.length)]
         if (victim === undefined) throw new Error('there is no worker to kill')
         const start = performance.now()
         process.kill(victim, 'SIGKILL')
