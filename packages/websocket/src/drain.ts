@@ -76,7 +76,8 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
     const [code, reason] = goodbye
     await closeSpread(sockets, windowFor(sockets.length), (socket, left) => {
       // A new process takes connections already; this one has nobody after it until it is gone.
-      (socket as InnerSocket).guard.bidFarewell(code, code === SERVICE_RESTART[0] ? reason : reason + hint(left))
+      const rest = code === SERVICE_RESTART[0] ? '' : hint(left);
+      (socket as InnerSocket).guard.bidFarewell(() => socket.close(code, reason + rest))
     }, cutNow.signal)
     // Not unref'd: who waits for the drain must hear of its end, even if sockets of `injectWS` are all that is left.
     const timer = setTimeout(cut, closeDeadline)

@@ -51,6 +51,8 @@ export class SocketGuard implements InboxOwner {
   #ping: { readonly at: number, readonly bytesRead: number | undefined } | undefined
   #isFirstMessage = true
   #hasStopped = false
+  /** It is to be closed once it has been answered, or at this time (ms of `performance.now()`). */
+  #farewell: { readonly close: () => void, readonly deadline: number } | undefined
 
   /**
    * @param nextPing when the first ping is due, in ms of `performance.now()`
@@ -111,13 +113,18 @@ export class SocketGuard implements InboxOwner {
   /** The handler is ready for messages. */
   release (): void {
     this.#inbox.release()
+    if (this.#farewell !== undefined) this.#flow?.finish(this.#farewell.close)
   }
 
-  /** Closes it for no fault of its peer, once the messages that have come are answered. */
-  bidFarewell (closeCode: number, reason: string): void {
-    const close = (): void => this.#socket.close(closeCode, reason)
-    if (this.#flow === undefined) close()
-    else this.#flow.finish(close)
+  /**
+   * For a socket that is closed for no fault of its peer: reads no more, and closes it once the `messages` that have
+   * come are answered, after `replyTimeout` at the latest.
+   */
+  bidFarewell (close: () => void): void {
+    if (this.#flow === undefined) return close()
+    this.#farewell = { close, deadline: performance.now() + this.policy.replyTimeout }
+    if (this.#inbox.held === 0) this.#flow.finish(close)
+    else this.#socket.pause()
   }
 
   /** The handler failed. */
@@ -189,14 +196,22 @@ export class SocketGuard implements InboxOwner {
   /** Is it alive, idle, too old? @param now ms of `performance.now()` */
   look (now: number, pingInterval: number): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#farewell !== undefined) {
+      if (now >= this.#farewell.deadline) this.#farewell.close()
+      return
+    }
     const { idleTimeout, lifetime } = this.policy
     if (this.hasTraffic) {
       this.hasTraffic = false
       this.#activeAt = now
     }
-    if (lifetime > 0 && now - this.#openedAt >= lifetime) this.close(1013, `end of its lifetime; ${SOON}`, 'FST_KEEP_WEBSOCKET_LIFETIME', {}, 'info')
-    else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.close(1013, `idle; ${SOON}`, 'FST_KEEP_WEBSOCKET_IDLE', {}, 'info')
+    if (lifetime > 0 && now - this.#openedAt >= lifetime) this.#retire('end of its lifetime', 'FST_KEEP_WEBSOCKET_LIFETIME')
+    else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.#retire('idle', 'FST_KEEP_WEBSOCKET_IDLE')
     else if (now >= this.#nextPing) this.#sendPing(now, pingInterval)
+  }
+
+  #retire (reason: string, code: string): void {
+    this.bidFarewell(() => this.close(1013, `${reason}; ${SOON}`, code, {}, 'info'))
   }
 
   report (level: Level, event: ReportedEvent, details: Report, message: string): void {
