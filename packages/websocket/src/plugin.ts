@@ -109,6 +109,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
     }
     liveness.expect(policy.idleTimeout)
     liveness.expect(policy.lifetime)
+    upgrades.expect(policy.handshakeTimeout)
     const guard = handshakeGuard({
       policy,
       isDraining: () => drain.hasBegun,
