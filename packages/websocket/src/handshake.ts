@@ -43,7 +43,7 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
       // Only `true` will do: a function that returns something else has not decided.
       if (isRight !== true && await isRight !== true) throw new OriginRefused(`Origin ${JSON.stringify(request.headers.origin?.slice(0, 200))} is refused`)
       seat.take(policy.connectionScopes)
-      const peer = policy.authenticate === undefined ? undefined : await authenticated(request, policy.authenticate)
+      const peer = policy.authenticate && await authenticated(request, policy.authenticate)
       const user = (policy.userOf ?? userOf)(peer, request)
       if (user !== undefined) seat.takeAs(user)
       admit(request, peer, seat)

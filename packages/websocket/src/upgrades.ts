@@ -33,7 +33,7 @@ export class Upgrades extends EventEmitter {
   /** By request: its connection is not `request.socket` where Node has yet to read a body. */
   readonly #pending = new Map<IncomingMessage, Handshake>()
   /** Who was let in, until the socket is made. */
-  readonly #admissions = new WeakMap<Duplex, Admission>()
+  readonly #admissions = new Map<Duplex, Admission>()
   readonly #server: Server
   readonly #options: UpgradesOptions
   readonly #ticker = new Ticker(now => this.#look(now))
@@ -77,7 +77,7 @@ export class Upgrades extends EventEmitter {
     handshake.response = response
     response.shouldKeepAlive = false
     // What Fastify answers before its hooks (a malformed URL) passes the hook of @fastify/websocket that would end it.
-    response.once('finish', () => handshake.connection.destroy())
+    response.on('finish', () => handshake.connection.destroy())
   }
 
   /**
@@ -124,7 +124,8 @@ export class Upgrades extends EventEmitter {
     if (handshake === undefined) return
     handshake.connection.off('end', destroy).off('close', handshake.onClose)
     this.#pending.delete(request)
-    if (this.#pending.size === 0) this.emit('idle')
+    this.#admissions.delete(handshake.connection)
+    if (this.#pending.size === 0) super.emit('idle')
   }
 
   /** Resolves when no handshake is under way. */
