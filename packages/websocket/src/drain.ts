@@ -7,9 +7,11 @@ import type { Upgrades } from './upgrades.js'
 
 /**
  * What this package asks of an engine that drains the server before `app.close()`: to be called when that begins,
- * with a signal that aborts when time is up; and whether another process has taken over.
+ * with a signal that aborts when time is up; and whether another process has taken over. Its status shows the counts
+ * of all routes.
  */
 export interface DrainingEngine {
+  addStatus? (name: string, read: () => unknown): () => void
   server?: {
     onDrain? (drain: (signal?: AbortSignal) => Promise<void>): unknown
     readonly isHandedOver?: boolean
