@@ -91,6 +91,21 @@ for (const [option, reason] of [['lifetime', 'end of its lifetime'], ['idleTimeo
   })
 }
 
+test('what is on its way to a socket that is closed for its age is taken still', async t => {
+  const taken = deferred<unknown>()
+  const server = await serve(t, { lifetime: 100, closeDeadline: 60_000 }, app => {
+    app.get('/', { websocket: { messages: { note: { handler: data => taken.resolve(data) } } } }, () => {})
+  })
+  const client = await open(t, server, '/')
+  client.pause()
+  const [socket] = server.app.websocketServer.clients
+  while (socket?.readyState !== WebSocket.CLOSING) await new Promise(setImmediate)
+  client.send('{"type":"note","data":"late"}')
+  t.equal(await taken.promise, 'late')
+  client.resume()
+  t.match(await closing(client), { code: 1013 })
+})
+
 test('messages that are never answered keep no socket beyond its lifetime for longer than replyTimeout', async t => {
   const server = await serve(t, {}, app => {
     const never = { handler: () => new Promise(() => {}) }

@@ -37,14 +37,9 @@ export class MessageFlow {
 
   /** Reads no more, and calls back once all that has been read is answered; never if the socket closes before. */
   finish (then: () => void): void {
-    this.#onAnswered = () => {
-      this.#onAnswered = undefined
-      then()
-      // Its answer to the close frame must be read.
-      this.#socket.resume()
-    }
-    if (this.pending === 0) this.#onAnswered()
-    else this.#socket.pause()
+    if (this.pending === 0) return then()
+    this.#onAnswered = then
+    this.#socket.pause()
   }
 
   /** Nothing more is begun. */
