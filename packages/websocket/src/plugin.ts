@@ -89,7 +89,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
   app.decorate('websocket', control)
   routesOf.set(control, routes)
   if (!left.drain) engine?.server?.onDrain?.(control.drain)
-  const leaveStatus = engine?.addStatus?.('websockets', control.statistics)
+  const leaveStatus = engine?.addStatus?.('websockets', () => control.statistics())
   connectBroker(app, broker, topics)
   app.addHook('onClose', async () => {
     leaveStatus?.()
