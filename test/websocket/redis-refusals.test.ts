@@ -71,12 +71,14 @@ test('one topic that is refused keeps no other from a connection that is made an
   t.equal(await carried, 'from afar')
 })
 
-test('a password that Redis refuses is told without it', withRedis, async t => {
+test('a password that Redis refuses is told without it, and tried again', withRedis, async t => {
   const redis = await RedisServer.start(t)
   const control = await redis.readyClient(t)
   await control.acl('SETUSER', 'someone', 'on', '>another password')
   const client = new Redis({ port: redis.port, host: '127.0.0.1', username: 'someone', password: PASSWORD, lazyConnect: true })
   const server = await serve(t, { broker: redisBroker({ client }) }, () => {})
   t.match(await logged(server, AWAY), [{ err: { message: /WRONGPASS/ } }])
+  await control.acl('SETUSER', 'someone', `>${PASSWORD}`, '+@all', 'allchannels')
+  await logged(server, BACK)
   t.notMatch(JSON.stringify(server.log), PASSWORD)
 })

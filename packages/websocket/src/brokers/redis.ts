@@ -49,9 +49,6 @@ const CHANNELS_AT_ONCE = 1_000
 /** ms between two attempts to subscribe to what Redis refuses, at most. */
 const LONGEST_WAIT_REFUSED = 30_000
 
-/** Topics that are remembered because Redis refuses what is published to them. */
-const MAX_REFUSED = 1_000
-
 const CONNECTION = {
   // Channels are named here alone.
   keyPrefix: '',
@@ -98,7 +95,9 @@ class RedisBroker implements Broker {
   #isAway = false
   #unansweredBytes = 0
   #missed = 0
-  /** Topics that Redis lets this process not subscribe to, and not publish to, by its ACL. */
+  /** Topics that are wanted, and that Redis does not let this process subscribe to. */
+  readonly #refused = new Set<string>()
+  /** What is told of them, and of those to which it must not publish. */
   readonly #unheard: Refusals
   readonly #unsaid: Refusals
   #retry: NodeJS.Timeout | undefined
@@ -113,7 +112,7 @@ class RedisBroker implements Broker {
       back: (missed, topic) => this.#events?.back(missed, topic),
     }
     this.#unheard = new Refusals(told)
-    this.#unsaid = new Refusals(told, MAX_REFUSED)
+    this.#unsaid = new Refusals(told)
   }
 
   async open (events: BrokerEvents): Promise<void> {
@@ -164,7 +163,7 @@ class RedisBroker implements Broker {
 
   unsubscribe (topic: string): void {
     this.#topics.delete(topic)
-    this.#unheard.forget(topic)
+    this.#refused.delete(topic)
     // One channel too many does no harm.
     if (this.#subscriber.status === 'ready') this.#subscriber.unsubscribe(this.#prefix + topic).catch(() => {})
   }
@@ -185,19 +184,23 @@ class RedisBroker implements Broker {
       if (some.length === 0) continue
       try {
         await this.#subscriber.subscribe(...some.map(topic => this.#prefix + topic))
-        for (const topic of some) this.#unheard.remove(topic)
+        for (const topic of some) {
+          this.#refused.delete(topic)
+          this.#unheard.remove(topic)
+        }
       } catch (error) {
         if (!isRefusal(error)) throw error
         // One that is refused refuses all that are in its command.
         if (some.length > 1) await Promise.all(some.map(topic => this.#subscribeTo([topic])))
-        else this.#refused(some[0] as string, error)
+        else this.#refuse(some[0] as string, error)
       }
     }
   }
 
-  #refused (topic: string, error: Error): void {
+  #refuse (topic: string, error: Error): void {
     if (!this.#topics.has(topic)) return
-    if (this.#unheard.isEmpty) this.#attempts = 0
+    if (this.#refused.size === 0) this.#attempts = 0
+    this.#refused.add(topic)
     this.#unheard.add(topic, plain(error))
     this.#retry ??= setTimeout(() => this.#askAgain(), waitBefore(++this.#attempts, LONGEST_WAIT_REFUSED)).unref()
   }
@@ -205,7 +208,7 @@ class RedisBroker implements Broker {
   #askAgain (): void {
     this.#retry = undefined
     // If the connection is lost meanwhile, all is asked for again when it is back.
-    this.#subscribeTo(this.#unheard.topics).catch(() => {})
+    this.#subscribeTo([...this.#refused]).catch(() => {})
   }
 
   #ping (): void {
