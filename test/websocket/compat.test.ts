@@ -119,6 +119,22 @@ test('topics and messages are there without any guard', async t => {
   t.equal(app.websocket.publish('news', 'x'), 1)
 })
 
+test('signing is there without any guard, and gives a client time for its proof', async t => {
+  const { connect } = await served(t, {}, app => {
+    app.get('/', { websocket: { signing: { keys: [{ id: 'one', secret: 'a secret of the first key, 32 bytes at least' }] } } }, () => {})
+  })
+  const socket = connect()
+  const hello = once(socket, 'message')
+  await once(socket, 'open')
+  t.match(String((await hello)[0]), /"type":"keep.hello"/)
+  const until = performance.now() + 50
+  while (performance.now() < until) {
+    socket.ping()
+    await once(socket, 'pong')
+  }
+  t.equal(socket.readyState, WebSocket.OPEN)
+})
+
 test('a misspelt guard is refused at boot, and so are options that exclude each other', async t => {
   const refused: Array<[WebsocketPluginOptions, string, RegExp]> = [
     [{ guards: { orign: 'same-origin' } as object }, 'FST_KEEP_WEBSOCKET_OPTION_UNKNOWN', /"orign", did you mean "origin"/],

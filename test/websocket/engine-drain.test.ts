@@ -63,3 +63,9 @@ test('where a successor has taken over, sockets are closed with 1012', async t =
   await server.app.engine.exit()
   t.same(await end, { code: 1012, reason: 'server restarts' })
 })
+
+test('the status of the engine has the counts of all routes', async t => {
+  const server = await service(t, { deadline: 60_000 })
+  await server.connect()
+  t.match(await server.app.engine.status(), { websockets: { 'GET /': { open: 1, opened: 1 } } })
+})

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import Fastify, { type FastifyTypeProvider } from 'fastify'
 import type { WebSocket } from 'ws'
-import websocket, { type FastkeepWebSocket, type GuardedWebSocket, type GuardedWebSocketHandler, type Peer } from '@fastkeep/websocket'
+import websocket, { type FastkeepWebSocket, type GuardedWebSocket, type GuardedWebSocketHandler, type MessageDefinitions, type Peer } from '@fastkeep/websocket'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 
@@ -71,7 +71,56 @@ test('the data of a message has the type that its schema has for the type provid
       isSame<typeof socket, GuardedWebSocket>(true)
     },
   })
-  typed.get('/', { websocket: { messages: { greet } } }, () => {})
+  typed.get('/', {
+    websocket: {
+      messages: {
+        greet,
+        count: { schema: { const: 7 }, handler: data => { isSame<typeof data, 7>(true) } },
+        anything: { handler: data => { isSame<typeof data, unknown>(true) } },
+      },
+    },
+  }, () => {})
+  typed.route({
+    method: 'GET',
+    url: '/route',
+    websocket: { messages: { count: { schema: { const: 7 }, handler: data => { isSame<typeof data, 7>(true) } } } },
+    handler: socket => { isSame<typeof socket, GuardedWebSocket>(true) },
+  })
+  typed.route({
+    method: 'GET',
+    url: '/both',
+    handler: async () => 'http',
+    wsHandler: () => {},
+    wsOptions: { messages: { count: { schema: { const: 7 }, handler: data => { isSame<typeof data, 7>(true) } } } },
+  })
+  // @ts-expect-error the schema says otherwise
+  typed.get('/contradicted', {
+    websocket: { messages: { count: { schema: { const: 7 }, handler: (data: string) => data } } },
+  }, () => {})
   await app.ready()
-  t.same(app.websocket.describe('GET /').messages, ['keep.ping', 'greet'])
+  t.same(app.websocket.describe('GET /').messages, ['keep.ping', 'greet', 'count', 'anything'])
+})
+
+test('without a type provider the data of a message is unknown, or what its handler says', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  const schema = { type: 'object', required: ['text'], properties: { text: { type: 'string' } } }
+  const messages: MessageDefinitions = { say: { schema, handler: ({ text }: { text: string }) => text } }
+  app.get('/', { websocket: { messages } }, () => {})
+  app.get('/inline', {
+    websocket: {
+      messages: {
+        bare: { schema, handler: data => { isSame<typeof data, unknown>(true) } },
+        // @ts-expect-error nothing is known of it
+        wrong: { schema, handler: data => data.text },
+        said: { schema, handler: ({ text }: { text: string }) => text },
+      },
+    },
+  }, socket => { isSame<typeof socket, GuardedWebSocket>(true) })
+  app.get<{ Params: { room: string } }>('/:room', {
+    websocket: { messages: { said: { schema, handler: ({ text }: { text: string }) => text } } },
+  }, (_socket, request) => { isSame<typeof request.params.room, string>(true) })
+  await app.ready()
+  t.same(app.websocket.describe('GET /inline').messages, ['keep.ping', 'bare', 'wrong', 'said'])
 })

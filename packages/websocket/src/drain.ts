@@ -7,9 +7,11 @@ import type { Upgrades } from './upgrades.js'
 
 /**
  * What this package asks of an engine that drains the server before `app.close()`: to be called when that begins,
- * with a signal that aborts when time is up; and whether another process has taken over.
+ * with a signal that aborts when time is up; and whether another process has taken over. Its status shows the counts
+ * of all routes.
  */
 export interface DrainingEngine {
+  addStatus? (name: string, read: () => unknown): () => void
   server?: {
     onDrain? (drain: (signal?: AbortSignal) => Promise<void>): unknown
     readonly isHandedOver?: boolean
@@ -76,7 +78,8 @@ export function createDrain ({ server, upgrades, isReplaced, drainWindow, closeD
     const [code, reason] = goodbye
     await closeSpread(sockets, windowFor(sockets.length), (socket, left) => {
       // A new process takes connections already; this one has nobody after it until it is gone.
-      (socket as InnerSocket).guard.bidFarewell(code, code === SERVICE_RESTART[0] ? reason : reason + hint(left))
+      const rest = code === SERVICE_RESTART[0] ? '' : hint(left);
+      (socket as InnerSocket).guard.bidFarewell(() => socket.close(code, reason + rest))
     }, cutNow.signal)
     // Not unref'd: who waits for the drain must hear of its end, even if sockets of `injectWS` are all that is left.
     const timer = setTimeout(cut, closeDeadline)

@@ -5,7 +5,7 @@ import type {
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface
 } from 'fastify'
 import type { RouteDescription } from './describe.js'
-import type { MessageDefinition } from './message-definition.js'
+import type { CallTypeProvider, MessageDefinition } from './message-definition.js'
 import type { WebSocketRouteOptions } from './options.js'
 import type { GuardedWebSocket } from './socket.js'
 import type { RouteStatistics } from './statistics.js'
@@ -39,16 +39,16 @@ export interface FastkeepWebSocket<TypeProvider extends FastifyTypeProvider = Fa
   /** How many sockets of this process have subscribed to the topic and are open. Throws FST_KEEP_WEBSOCKET_TOPIC_INVALID. */
   presence (topic: string): number
   /**
-   * A message for a route's `messages`, its `data` typed by its schema through the type provider of the instance. It
-   * gives back what it got: without a type provider one writes the object itself.
+   * A message for a route's `messages` that is written elsewhere than in the route: its `data` is typed by its schema as
+   * it is there, by the type provider of the instance. It gives back what it got.
    *
    * @example
    * const say = app.websocket.message({ schema: Type.Object({ text: Type.String() }), handler: ({ text }) => text.length })
    * app.get('/chat', { websocket: { messages: { say } } }, () => {})
    */
   message<const Schema> (
-    definition: MessageDefinition<CallTypeProvider<TypeProvider, Schema>> & { schema: Schema }
-  ): MessageDefinition<CallTypeProvider<TypeProvider, Schema>>
+    definition: MessageDefinition<CallTypeProvider<TypeProvider, Schema>, Schema> & { schema: Schema }
+  ): MessageDefinition<CallTypeProvider<TypeProvider, Schema>, Schema>
   /** What has happened on each route, such as `GET /chat`, and what waits there. */
   statistics (): Record<string, RouteStatistics>
   /**
@@ -64,9 +64,6 @@ export interface FastkeepWebSocket<TypeProvider extends FastifyTypeProvider = Fa
    */
   drain (signal?: AbortSignal): Promise<void>
 }
-
-/** What the type provider makes of a schema. */
-export type CallTypeProvider<TypeProvider extends FastifyTypeProvider, Schema> = (TypeProvider & { schema: Schema })['validator']
 
 /** The handler of a WebSocket route; `this` is the Fastify instance of the route. */
 export type GuardedWebSocketHandler<
@@ -90,10 +87,11 @@ declare module 'fastify' {
     route<
       RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
       ContextConfig = ContextConfigDefault,
-      const SchemaCompiler extends FastifySchema = FastifySchema
+      const SchemaCompiler extends FastifySchema = FastifySchema,
+      const Schemas = Record<string, unknown>
     >(
       opts: Omit<RouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>, 'handler' | 'websocket'> & {
-        websocket: true | WebSocketRouteOptions
+        websocket: true | WebSocketRouteOptions<TypeProvider, Schemas>
         handler: GuardedWebSocketHandler<RawServer, RawRequest, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
@@ -101,9 +99,11 @@ declare module 'fastify' {
     route<
       RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
       ContextConfig = ContextConfigDefault,
-      const SchemaCompiler extends FastifySchema = FastifySchema
+      const SchemaCompiler extends FastifySchema = FastifySchema,
+      const Schemas = Record<string, unknown>
     >(
-      opts: Omit<RouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>, 'wsHandler' | 'websocket'> & {
+      opts: Omit<RouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>, 'wsHandler' | 'wsOptions' | 'websocket'> & {
+        wsOptions?: WebSocketRouteOptions<TypeProvider, Schemas>
         wsHandler: GuardedWebSocketHandler<RawServer, RawRequest, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
@@ -120,9 +120,9 @@ declare module 'fastify' {
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
     Logger extends FastifyBaseLogger = FastifyBaseLogger
   > {
-    <RouteGeneric extends RouteGenericInterface = RouteGenericInterface, ContextConfig = ContextConfigDefault, SchemaCompiler extends FastifySchema = FastifySchema, InnerLogger extends Logger = Logger>(
+    <RouteGeneric extends RouteGenericInterface = RouteGenericInterface, ContextConfig = ContextConfigDefault, SchemaCompiler extends FastifySchema = FastifySchema, InnerLogger extends Logger = Logger, const Schemas = Record<string, unknown>>(
       path: string,
-      opts: Omit<RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, InnerLogger>, 'websocket'> & { websocket: true | WebSocketRouteOptions },
+      opts: Omit<RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, InnerLogger>, 'websocket'> & { websocket: true | WebSocketRouteOptions<TypeProvider, Schemas> },
       handler?: GuardedWebSocketHandler<RawServer, RawRequest, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, InnerLogger>
     ): FastifyInstance<RawServer, RawRequest, RawReply, InnerLogger, TypeProvider>
   }

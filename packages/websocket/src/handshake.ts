@@ -39,9 +39,11 @@ export function handshakeGuard ({ policy, isDraining, begin, admit }: HandshakeO
       if (isDraining()) throw new ShuttingDown()
       checkHandshakeHeaders(request, reply)
       if (policy.requireTls && request.protocol !== 'https') throw new TlsRequired()
-      await checkOrigin(request, isRightOrigin, policy.origin === 'any' || policy.authenticate !== undefined)
+      const isRight = checkOrigin(request, isRightOrigin, policy.origin === 'any' || policy.authenticate !== undefined)
+      // Only `true` will do: a function that returns something else has not decided.
+      if (isRight !== true && await isRight !== true) throw new OriginRefused(`Origin ${JSON.stringify(request.headers.origin?.slice(0, 200))} is refused`)
       seat.take(policy.connectionScopes)
-      const peer = policy.authenticate === undefined ? undefined : await authenticated(request, policy.authenticate)
+      const peer = policy.authenticate && await authenticated(request, policy.authenticate)
       const user = (policy.userOf ?? userOf)(peer, request)
       if (user !== undefined) seat.takeAs(user)
       admit(request, peer, seat)
@@ -91,17 +93,12 @@ function areProtocols (header: string): boolean {
   return names.every(name => /^[!#$%&'*+.^_`|~\w-]+$/.test(name)) && new Set(names).size === names.length
 }
 
-async function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, mayBeAbsent: boolean): Promise<void> {
+function checkOrigin (request: FastifyRequest, isRightOrigin: OriginFunction, mayBeAbsent: boolean): boolean | Promise<boolean> {
   const { origin } = request.headers
-  if (origin === undefined) {
-    // Every browser sends one: this is another client, which nothing but `authenticate` can tell from a stranger.
-    if (mayBeAbsent) return
-    throw new OriginRefused('a client without Origin is refused where nothing authenticates it')
-  }
-  // Only `true` will do: a function that returns something else has not decided.
-  if (await isRightOrigin(origin, request) !== true) {
-    throw new OriginRefused(`Origin ${JSON.stringify(origin.slice(0, 200))} is refused`)
-  }
+  if (origin !== undefined) return isRightOrigin(origin, request)
+  // Every browser sends one: this is another client, which nothing but `authenticate` can tell from a stranger.
+  if (!mayBeAbsent) throw new OriginRefused('a client without Origin is refused where nothing authenticates it')
+  return true
 }
 
 async function authenticated (request: FastifyRequest, authenticate: Authenticate): Promise<Peer> {

@@ -35,18 +35,10 @@ export class MessageFlow {
     this.#socket.pause()
   }
 
-  /**
-   * Reads no more, and calls back once all that has been read is answered: at once if nothing waits, never if the socket
-   * closes before.
-   */
+  /** Reads no more, and calls back once all that has been read is answered; never if the socket closes before. */
   finish (then: () => void): void {
     if (this.pending === 0) return then()
-    this.#onAnswered = () => {
-      this.#onAnswered = undefined
-      then()
-      // Its answer to the close frame must be read.
-      this.#socket.resume()
-    }
+    this.#onAnswered = then
     this.#socket.pause()
   }
 

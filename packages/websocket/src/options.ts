@@ -1,5 +1,5 @@
 import { arrayOf, boolean, func, integer, nested, oneOf, optionChecker, string, type Rule } from '@fastkeep/options'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import type { ServerOptions } from 'ws'
 import type { Broker } from './brokers/broker.js'
 import { messagesRule, type MessageDefinitions } from './message-definition.js'
@@ -105,11 +105,13 @@ export interface WebSocketScopeOptions extends WebSocketGuardOptions {
 }
 
 /** The route option `websocket`, or `wsOptions` beside `wsHandler`: what is not given is that of the scope. */
-export interface WebSocketRouteOptions extends WebSocketScopeOptions {
+export interface WebSocketRouteOptions<
+  TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault, Schemas = Record<string, unknown>
+> extends WebSocketScopeOptions {
   /** Lets clients of this route subscribe to topics. Default: only the handler can, by `socket.subscribe()`. */
   topics?: TopicsOptions
   /** What clients of this route may send, by name. Default: what they send goes to the handler's listeners. */
-  messages?: MessageDefinitions
+  messages?: MessageDefinitions<TypeProvider, Schemas>
 }
 
 type Given<Options> = { [Key in keyof Options]-?: Exclude<Options[Key], undefined> }

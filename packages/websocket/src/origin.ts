@@ -18,6 +18,18 @@ const BARE_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\,*]+$/i
  * @example canonicalOrigin('https://Chat.Example:443') // 'https://chat.example'
  */
 export function canonicalOrigin (text: string): string | undefined {
+  if (text !== lastText) {
+    lastText = text
+    lastOrigin = parseOrigin(text)
+  }
+  return lastOrigin
+}
+
+// One handshake asks twice for the same, and so does most often the next one.
+let lastText = ''
+let lastOrigin: string | undefined
+
+function parseOrigin (text: string): string | undefined {
   if (!BARE_ORIGIN.test(text) || !URL.canParse(text)) return undefined
   const { origin } = new URL(text)
   // A scheme without origins (`file:`, `data:`) serialises to the word that every opaque origin shares.

@@ -31,7 +31,7 @@ const websocketPlugin: FastifyPluginAsync<WebSocketPluginOptions> = async (app, 
 
 export async function guardApp (app: FastifyInstance, options: ResolvedOptions, left: LeftToLibrary = {}): Promise<void> {
   const { closeDeadline, handshakeTimeout, drainWindow, pingInterval } = options
-  const engine = app.hasDecorator('engine') ? app.getDecorator<DrainingEngine>('engine').server : undefined
+  const engine = app.hasDecorator('engine') ? app.getDecorator<DrainingEngine>('engine') : undefined
   const routes = new Routes(app, options)
   const broker = brokerFor(app, options.broker)
   const topics = new Topics(broker)
@@ -69,7 +69,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
   })
 
   const server = app.websocketServer
-  const drain = createDrain({ server, upgrades, isReplaced: () => engine?.isHandedOver === true, drainWindow, closeDeadline, log: app.log })
+  const drain = createDrain({ server, upgrades, isReplaced: () => engine?.server?.isHandedOver === true, drainWindow, closeDeadline, log: app.log })
   server.options.WebSocket = guardedSocketClass(server.options.WebSocket as NonNullable<typeof server.options.WebSocket>, (socket, connection) => {
     const admission = upgrades.takeAdmission(connection) ?? routes.stranger(app.log)
     return new SocketGuard(socket, connection, admission, topics, liveness.add(performance.now()), left)
@@ -88,9 +88,11 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
   }
   app.decorate('websocket', control)
   routesOf.set(control, routes)
-  if (!left.drain) engine?.onDrain?.(control.drain)
+  if (!left.drain) engine?.server?.onDrain?.(control.drain)
+  const leaveStatus = engine?.addStatus?.('websockets', () => control.statistics())
   connectBroker(app, broker, topics)
   app.addHook('onClose', async () => {
+    leaveStatus?.()
     upgrades.detach()
     liveness.stop()
   })
@@ -109,6 +111,7 @@ export async function guardApp (app: FastifyInstance, options: ResolvedOptions, 
     }
     liveness.expect(policy.idleTimeout)
     liveness.expect(policy.lifetime)
+    upgrades.expect(policy.handshakeTimeout)
     const guard = handshakeGuard({
       policy,
       isDraining: () => drain.hasBegun,

@@ -1,4 +1,5 @@
 import type { InnerSocket } from './guarded-socket.js'
+import { DEFAULTS } from './options.js'
 import type { Data, SendOptions } from './outbox.js'
 import { SignatureRefused, Signing, type KeyRing } from './signing.js'
 
@@ -18,7 +19,9 @@ export class SignedTraffic {
 
   /** Says hello. @returns whether both sides have proved that they know a key; `false` once the socket is closed */
   begin (): Promise<boolean> {
-    this.#timer = setTimeout(() => this.#refuse('signing: nothing heard'), this.#socket.guard.policy.handshakeTimeout).unref()
+    // In the drop-in that for handshakes may be off.
+    const timeout = this.#socket.guard.policy.handshakeTimeout || DEFAULTS.handshakeTimeout
+    this.#timer = setTimeout(() => this.#refuse('signing: nothing heard'), timeout).unref()
     this.#sendOwn(this.#signing.hello)
     return new Promise(resolve => { this.#settle = resolve })
   }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Seat } from './connection-limits.js'
 import type { InnerSocket } from './guarded-socket.js'
+import { Heartbeat } from './heartbeat.js'
 import { byteLength, Inbox, type InboxOwner } from './inbox.js'
 import type { LeftToLibrary } from './left-to-library.js'
 import { MessageFlow } from './message-flow.js'
@@ -32,12 +33,10 @@ export class SocketGuard implements InboxOwner {
   readonly policy: RoutePolicy
   readonly topics: Topics
   readonly log: FastifyBaseLogger
-  /** ms that the last ping took. */
-  latency: number | undefined
   /** Set by whatever comes or goes (a publication too), reset by the look for idle sockets. */
   hasTraffic = true
   readonly #socket: InnerSocket
-  readonly #connection: Duplex & { readonly bytesRead?: number }
+  readonly #heartbeat: Heartbeat
   readonly #seat: Seat
   readonly #inbox: Inbox
   readonly #signing: SignedTraffic | undefined
@@ -46,21 +45,19 @@ export class SocketGuard implements InboxOwner {
   #rate: RateLimit | undefined
   #flow: MessageFlow | undefined
   #activeAt = this.#openedAt
-  #nextPing: number
-  /** When the ping was sent that is to be answered, and what had come until then. */
-  #ping: { readonly at: number, readonly bytesRead: number | undefined } | undefined
   #isFirstMessage = true
   #hasStopped = false
+  /** It is to be closed once it has been answered, or at this time (ms of `performance.now()`). */
+  #farewell: { readonly end: () => void, readonly deadline: number } | undefined
 
   /**
-   * @param nextPing when the first ping is due, in ms of `performance.now()`
+   * @param firstPing when it is due, in ms of `performance.now()`
    * @param left what is not guarded here
    */
-  constructor (socket: InnerSocket, connection: Duplex, { peer, policy, seat, log }: Admission, topics: Topics, nextPing: number, left: LeftToLibrary) {
+  constructor (socket: InnerSocket, connection: Duplex, { peer, policy, seat, log }: Admission, topics: Topics, firstPing: number, left: LeftToLibrary) {
     this.#socket = socket
-    this.#connection = connection
+    this.#heartbeat = new Heartbeat(socket, connection, firstPing)
     this.#seat = seat
-    this.#nextPing = nextPing
     this.peer = peer
     this.policy = policy
     this.log = log
@@ -71,6 +68,11 @@ export class SocketGuard implements InboxOwner {
     this.#signing = policy.keyRing && new SignedTraffic(socket, policy.keyRing)
     policy.counters.opened++
     this.report('debug', 'opened', { code: 'FST_KEEP_WEBSOCKET_OPENED' }, 'WebSocket opened')
+  }
+
+  /** ms that the last ping took. */
+  get latency (): number | undefined {
+    return this.#heartbeat.latency
   }
 
   /** Bytes that the largest frame may have. */
@@ -111,13 +113,23 @@ export class SocketGuard implements InboxOwner {
   /** The handler is ready for messages. */
   release (): void {
     this.#inbox.release()
+    if (this.#farewell !== undefined) this.#flow?.finish(this.#farewell.end)
   }
 
-  /** Closes it for no fault of its peer, once the messages that have come are answered. */
-  bidFarewell (closeCode: number, reason: string): void {
-    const close = (): void => this.#socket.close(closeCode, reason)
-    if (this.#flow === undefined) close()
-    else this.#flow.finish(close)
+  /**
+   * For a socket that is closed for no fault of its peer: reads no more, and closes it once the `messages` that have
+   * come are answered, after `replyTimeout` at the latest.
+   */
+  bidFarewell (close: () => void): void {
+    if (this.#flow === undefined) return close()
+    const end = (): void => {
+      close()
+      // Its answer to the close frame must be read.
+      this.#socket.resume()
+    }
+    this.#farewell = { end, deadline: performance.now() + this.policy.replyTimeout }
+    if (this.#inbox.held === 0) this.#flow.finish(end)
+    else this.#socket.pause()
   }
 
   /** The handler failed. */
@@ -133,7 +145,7 @@ export class SocketGuard implements InboxOwner {
         return true
       case 'ping':
       case 'pong':
-        if ((event === 'pong' && this.#isAnswer()) || this.#admits(byteLength(args[0]))) this.#inbox.deliver(event, args)
+        if ((event === 'pong' && this.#heartbeat.takePong()) || this.#admits(byteLength(args[0]))) this.#inbox.deliver(event, args)
         return true
       case 'close':
         this.#end(args[0] as number)
@@ -169,10 +181,14 @@ export class SocketGuard implements InboxOwner {
    */
   close (closeCode: number, reason: string, code: string, details: Record<string, unknown> = {}, level: Level = 'warn'): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
-    this.policy.counters.closedBecause(code)
-    this.report(level, 'closing', { code, closeCode, ...details }, `WebSocket closed: ${reason}`)
+    this.#reportClosing(closeCode, reason, code, details, level)
     this.#stop()
     this.#socket.close(closeCode, reason)
+  }
+
+  #reportClosing (closeCode: number, reason: string, code: string, details: Record<string, unknown>, level: Level): void {
+    this.policy.counters.closedBecause(code)
+    this.report(level, 'closing', { code, closeCode, ...details }, `WebSocket closed: ${reason}`)
   }
 
   overflowed (): void {
@@ -189,14 +205,28 @@ export class SocketGuard implements InboxOwner {
   /** Is it alive, idle, too old? @param now ms of `performance.now()`; what came until then has been read */
   look (now: number, pingInterval: number): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#farewell !== undefined) {
+      if (now >= this.#farewell.deadline) this.#farewell.end()
+      return
+    }
     const { idleTimeout, lifetime } = this.policy
     if (this.hasTraffic) {
       this.hasTraffic = false
       this.#activeAt = performance.now()
     }
-    if (lifetime > 0 && now - this.#openedAt >= lifetime) this.close(1013, `end of its lifetime; ${SOON}`, 'FST_KEEP_WEBSOCKET_LIFETIME', {}, 'info')
-    else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.close(1013, `idle; ${SOON}`, 'FST_KEEP_WEBSOCKET_IDLE', {}, 'info')
-    else if (now >= this.#nextPing) this.#sendPing(pingInterval)
+    if (lifetime > 0 && now - this.#openedAt >= lifetime) this.#retire('end of its lifetime', 'FST_KEEP_WEBSOCKET_LIFETIME')
+    else if (idleTimeout > 0 && now - this.#activeAt >= idleTimeout) this.#retire('idle', 'FST_KEEP_WEBSOCKET_IDLE')
+    else if (!this.#heartbeat.beat(now, pingInterval)) this.#cut()
+  }
+
+  /** What is on its way to it is taken still. */
+  #retire (why: string, code: string): void {
+    this.bidFarewell(() => {
+      if (this.#socket.readyState !== this.#socket.OPEN) return
+      const reason = `${why}; ${SOON}`
+      this.#reportClosing(1013, reason, code, {}, 'info')
+      this.#socket.close(1013, reason)
+    })
   }
 
   report (level: Level, event: ReportedEvent, details: Report, message: string): void {
@@ -241,30 +271,10 @@ export class SocketGuard implements InboxOwner {
     }
   }
 
-  #sendPing (pingInterval: number): void {
-    if (this.#ping !== undefined && this.#isSilentSince(this.#ping.bytesRead)) {
-      this.policy.counters.closedBecause('FST_KEEP_WEBSOCKET_PEER_LOST')
-      this.report('info', 'closing', { code: 'FST_KEEP_WEBSOCKET_PEER_LOST' }, 'WebSocket cut: its peer has not answered a ping')
-      this.#socket.terminate()
-      return
-    }
-    const at = performance.now()
-    this.#ping = { at, bytesRead: this.#connection.bytesRead }
-    this.#nextPing = at + pingInterval
-    this.#socket.ping()
-  }
-
-  /** A large message on a slow line is a sign of life too; and what this side does not read it cannot see. */
-  #isSilentSince (bytesRead: number | undefined): boolean {
-    return !this.#socket.isPaused && this.#connection.bytesRead === bytesRead
-  }
-
-  /** Whether this pong was asked for: any other is traffic that counts. */
-  #isAnswer (): boolean {
-    if (this.#ping === undefined) return false
-    this.latency = performance.now() - this.#ping.at
-    this.#ping = undefined
-    return true
+  #cut (): void {
+    this.policy.counters.closedBecause('FST_KEEP_WEBSOCKET_PEER_LOST')
+    this.report('info', 'closing', { code: 'FST_KEEP_WEBSOCKET_PEER_LOST' }, 'WebSocket cut: its peer has not answered a ping')
+    this.#socket.terminate()
   }
 
   #stop (): void {

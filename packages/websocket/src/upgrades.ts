@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Seat } from './connection-limits.js'
 import { RETRY_AFTER, ShuttingDown } from './errors.js'
 import type { Admission } from './socket-guard.js'
+import { Ticker } from './ticker.js'
 
 export interface UpgradesOptions {
   /** Time in ms that a handshake may take, from its headers to the end of its answer, unless its route says otherwise; `0` for any. */
@@ -19,8 +20,8 @@ interface Handshake {
   response?: ServerResponse
   /** What it takes of the limits, to be given back if no socket comes of it. */
   seat?: Seat
-  timer: NodeJS.Timeout | undefined
-  readonly onEnd: () => void
+  /** ms */
+  timeout: number
   readonly onClose: () => void
 }
 
@@ -32,21 +33,29 @@ export class Upgrades extends EventEmitter {
   /** By request: its connection is not `request.socket` where Node has yet to read a body. */
   readonly #pending = new Map<IncomingMessage, Handshake>()
   /** Who was let in, until the socket is made. */
-  readonly #admissions = new WeakMap<Duplex, Admission>()
+  readonly #admissions = new Map<Duplex, Admission>()
   readonly #server: Server
   readonly #options: UpgradesOptions
+  readonly #ticker = new Ticker(now => this.#look(now))
   #isClosed = false
 
   constructor (server: Server, options: UpgradesOptions) {
     super()
     this.#server = server
     this.#options = options
+    this.expect(options.handshakeTimeout)
     server.on('upgrade', this.#onUpgrade)
+  }
+
+  /** A route has a timeout of its own (ms) that is to be noticed in time. */
+  expect (handshakeTimeout: number): void {
+    this.#ticker.expect(handshakeTimeout)
   }
 
   /** Lets go of the HTTP server, which may be another's. */
   detach (): void {
     this.#server.off('upgrade', this.#onUpgrade)
+    this.#ticker.stop()
   }
 
   readonly #onUpgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
@@ -68,7 +77,7 @@ export class Upgrades extends EventEmitter {
     handshake.response = response
     response.shouldKeepAlive = false
     // What Fastify answers before its hooks (a malformed URL) passes the hook of @fastify/websocket that would end it.
-    response.once('finish', () => handshake.connection.destroy())
+    response.on('finish', () => handshake.connection.destroy())
   }
 
   /**
@@ -80,9 +89,7 @@ export class Upgrades extends EventEmitter {
     const handshake = this.#pending.get(request)
     if (handshake === undefined) return
     handshake.seat = seat
-    if (handshakeTimeout === this.#options.handshakeTimeout) return
-    clearTimeout(handshake.timer)
-    handshake.timer = this.#timer(handshake.connection, handshake.startedAt, handshakeTimeout)
+    handshake.timeout = handshakeTimeout
   }
 
   /** The handshake has passed the guard. @returns `false` if its connection is gone */
@@ -115,10 +122,10 @@ export class Upgrades extends EventEmitter {
   settled (request: IncomingMessage): void {
     const handshake = this.#pending.get(request)
     if (handshake === undefined) return
-    clearTimeout(handshake.timer)
-    handshake.connection.off('end', handshake.onEnd).off('close', handshake.onClose)
+    handshake.connection.off('end', destroy).off('close', handshake.onClose)
     this.#pending.delete(request)
-    if (this.#pending.size === 0) this.emit('idle')
+    this.#admissions.delete(handshake.connection)
+    if (this.#pending.size === 0) super.emit('idle')
   }
 
   /** Resolves when no handshake is under way. */
@@ -142,29 +149,33 @@ export class Upgrades extends EventEmitter {
   }
 
   #watch (request: IncomingMessage, connection: Duplex): void {
-    const startedAt = performance.now()
     const handshake: Handshake = {
       connection,
-      startedAt,
-      timer: this.#timer(connection, startedAt, this.#options.handshakeTimeout),
-      // A client that leaves by FIN: Node's servers leave their own half open.
-      onEnd: () => { connection.destroy() },
+      startedAt: performance.now(),
+      timeout: this.#options.handshakeTimeout,
       onClose: () => {
         handshake.seat?.leave()
         this.settled(request)
       },
     }
-    connection.once('end', handshake.onEnd).once('close', handshake.onClose)
+    connection.on('end', destroy).on('close', handshake.onClose)
     this.#pending.set(request, handshake)
+    this.#ticker.start()
   }
 
-  #timer (connection: Duplex, startedAt: number, handshakeTimeout: number): NodeJS.Timeout | undefined {
-    if (handshakeTimeout === 0) return undefined
-    return setTimeout(() => {
-      this.#options.onTimeout(handshakeTimeout)
+  #look (now: number): boolean {
+    for (const { connection, startedAt, timeout } of this.#pending.values()) {
+      if (timeout === 0 || now - startedAt < timeout || connection.destroyed) continue
+      this.#options.onTimeout(timeout)
       connection.destroy()
-    }, Math.max(1, startedAt + handshakeTimeout - performance.now())).unref()
+    }
+    return this.#pending.size > 0
   }
+}
+
+/** A client that leaves by FIN: Node's servers leave their own half open. */
+function destroy (this: Duplex): void {
+  this.destroy()
 }
 
 function refuse (connection: Duplex): void {

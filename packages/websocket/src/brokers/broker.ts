@@ -24,10 +24,13 @@ export interface Broker {
 export interface BrokerEvents {
   /** Hands what another process has published to the sockets of this one. */
   deliver (publication: Publication): void
-  /** Nothing is carried any more; it will be tried again. Said once, until {@link back}. */
-  away (error: Error): void
+  /**
+   * Nothing is carried any more or, with a topic, what is published to that one; it will be tried again. Said once,
+   * of each topic too, until {@link back}.
+   */
+  away (error: Error, topic?: string): void
   /** @param missed publications of this process that were not carried meanwhile */
-  back (missed: number): void
+  back (missed: number, topic?: string): void
   /** This one publication cannot be carried, be the broker there or not. */
   refused (error: Error): void
 }

@@ -18,10 +18,10 @@ export function connectBroker (app: FastifyInstance, broker: Broker, topics: Top
   app.addHook('onReady', async () => {
     await broker.open({
       deliver: publication => { topics.deliver(publication) },
-      away: error => report(log, 'warn', 'broker', { code: 'FST_KEEP_WEBSOCKET_BROKER_AWAY', err: error },
-        `Topics reach the sockets of this process only, their broker is away: ${error.message}`),
-      back: missed => report(log, 'info', 'broker', { code: 'FST_KEEP_WEBSOCKET_BROKER_BACK', missed },
-        `Topics reach other processes again; ${missed} publications of this one did not`),
+      away: (error, topic) => report(log, 'warn', 'broker', { code: 'FST_KEEP_WEBSOCKET_BROKER_AWAY', err: error, topic },
+        `${topic === undefined ? 'Topics stay within their process, their broker is away' : `The topic ${JSON.stringify(topic)} stays within its process, the broker refuses it`}: ${error.message}`),
+      back: (missed, topic) => report(log, 'info', 'broker', { code: 'FST_KEEP_WEBSOCKET_BROKER_BACK', missed, topic },
+        `${topic === undefined ? 'Topics reach' : `The topic ${JSON.stringify(topic)} reaches`} other processes again; ${missed} publications of this one did not`),
       refused: error => report(log, 'warn', 'broker', { code: 'FST_KEEP_WEBSOCKET_BROKER_REFUSED', err: error },
         `A publication reached the sockets of this process only: ${error.message}`),
     })

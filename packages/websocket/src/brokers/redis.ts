@@ -3,6 +3,7 @@ import { optionChecker, string, type Rule } from '@fastkeep/options'
 import type { Publication } from '../publication.js'
 import type { Broker, BrokerEvents } from './broker.js'
 import { decode, encode, ORIGIN_SIZE } from './redis-message.js'
+import { Refusals } from './refusals.js'
 
 export type { Broker, BrokerEvents } from './broker.js'
 export type { Publication } from '../publication.js'
@@ -45,6 +46,9 @@ const MAX_UNANSWERED = 16 * 1024 * 1024
 
 const CHANNELS_AT_ONCE = 1_000
 
+/** ms between two attempts to subscribe to what Redis refuses, at most. */
+const LONGEST_WAIT_REFUSED = 30_000
+
 const CONNECTION = {
   // Channels are named here alone.
   keyPrefix: '',
@@ -56,8 +60,12 @@ const CONNECTION = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   maxRetriesPerRequest: 0,
-  // Full jitter: many processes lose their Redis at the same time.
-  retryStrategy: (attempt: number) => Math.ceil(Math.random() * Math.min(LONGEST_WAIT, 50 * 2 ** Math.min(attempt, 10))),
+  retryStrategy: (attempt: number) => waitBefore(attempt, LONGEST_WAIT),
+}
+
+/** ms, with full jitter: many processes lose their Redis at the same time. */
+function waitBefore (attempt: number, longest: number): number {
+  return Math.ceil(Math.random() * Math.min(longest, 50 * 2 ** Math.min(attempt, 20)))
 }
 
 /**
@@ -82,16 +90,29 @@ class RedisBroker implements Broker {
   readonly #topics = new Set<string>()
   #events: BrokerEvents | undefined
   #pings: NodeJS.Timeout | undefined
-  /** The subscriber is connected, and subscribed to all that is wanted. */
+  /** The subscriber is connected, and subscribed to all that is wanted and not refused. */
   #hears = false
   #isAway = false
   #unansweredBytes = 0
   #missed = 0
+  /** Topics that are wanted, and that Redis does not let this process subscribe to. */
+  readonly #refused = new Set<string>()
+  /** What is told of them, and of those to which it must not publish. */
+  readonly #unheard: Refusals
+  readonly #unsaid: Refusals
+  #retry: NodeJS.Timeout | undefined
+  #attempts = 0
 
   constructor ({ client, prefix = 'fastkeep:topic:' }: RedisBrokerOptions) {
     this.#prefix = prefix
     this.#publisher = client.duplicate(CONNECTION)
     this.#subscriber = client.duplicate(CONNECTION)
+    const told: Pick<BrokerEvents, 'away' | 'back'> = {
+      away: (error, topic) => this.#events?.away(error, topic),
+      back: (missed, topic) => this.#events?.back(missed, topic),
+    }
+    this.#unheard = new Refusals(told)
+    this.#unsaid = new Refusals(told)
   }
 
   async open (events: BrokerEvents): Promise<void> {
@@ -103,7 +124,10 @@ class RedisBroker implements Broker {
     this.#publisher.on('ready', () => this.#backIfWhole())
     this.#subscriber.on('close', () => { this.#hears = false })
     this.#subscriber.on('ready', () => {
-      this.#subscribeToAll().then(() => this.#backIfWhole(), (error: Error) => this.#away(error))
+      this.#subscribeTo([...this.#topics]).then(() => {
+        this.#hears = true
+        this.#backIfWhole()
+      }, (error: Error) => this.#away(error))
     })
     this.#subscriber.on('messageBuffer', (channel: Buffer, message: Buffer) => {
       const publication = decode(channel.toString().slice(this.#prefix.length), message, this.#origin)
@@ -114,18 +138,19 @@ class RedisBroker implements Broker {
   }
 
   publish (publication: Publication): void {
+    const { topic } = publication
     const message = encode(publication, this.#origin)
     if (this.#publisher.status !== 'ready') return this.#miss(new Error('it is not connected'))
     if (this.#unansweredBytes + message.length > MAX_UNANSWERED) return this.#miss(new Error('it does not answer fast enough'))
     this.#unansweredBytes += message.length
-    this.#publisher.publish(this.#prefix + publication.topic, message).then(
+    this.#publisher.publish(this.#prefix + topic, message).finally(() => { this.#unansweredBytes -= message.length }).then(
       () => {
-        this.#unansweredBytes -= message.length
+        this.#unsaid.remove(topic)
         this.#backIfWhole()
       },
       (error: Error) => {
-        this.#unansweredBytes -= message.length
-        this.#miss(error)
+        if (isRefusal(error)) this.#unsaid.add(topic, plain(error), 1)
+        else this.#miss(error)
       }
     )
   }
@@ -133,11 +158,12 @@ class RedisBroker implements Broker {
   subscribe (topic: string): void {
     this.#topics.add(topic)
     // Before that, it is among all that is subscribed to when the connection is ready.
-    if (this.#subscriber.status === 'ready') this.#subscriber.subscribe(this.#prefix + topic).catch((error: Error) => this.#away(error))
+    if (this.#subscriber.status === 'ready') this.#subscribeTo([topic]).catch((error: Error) => this.#away(error))
   }
 
   unsubscribe (topic: string): void {
     this.#topics.delete(topic)
+    this.#refused.delete(topic)
     // One channel too many does no harm.
     if (this.#subscriber.status === 'ready') this.#subscriber.unsubscribe(this.#prefix + topic).catch(() => {})
   }
@@ -145,16 +171,44 @@ class RedisBroker implements Broker {
   async close (): Promise<void> {
     this.#events = undefined
     clearInterval(this.#pings)
+    clearTimeout(this.#retry)
     this.#publisher.disconnect()
     this.#subscriber.disconnect()
   }
 
-  async #subscribeToAll (): Promise<void> {
-    const channels = [...this.#topics].map(topic => this.#prefix + topic)
-    for (let start = 0; start < channels.length; start += CHANNELS_AT_ONCE) {
-      await this.#subscriber.subscribe(...channels.slice(start, start + CHANNELS_AT_ONCE))
+  /** Rejects when the connection is lost; what Redis refuses is told, and asked for again. */
+  async #subscribeTo (topics: readonly string[]): Promise<void> {
+    for (let start = 0; start < topics.length; start += CHANNELS_AT_ONCE) {
+      // Nobody may want it any more.
+      const some = topics.slice(start, start + CHANNELS_AT_ONCE).filter(topic => this.#topics.has(topic))
+      if (some.length === 0) continue
+      try {
+        await this.#subscriber.subscribe(...some.map(topic => this.#prefix + topic))
+        for (const topic of some) {
+          this.#refused.delete(topic)
+          this.#unheard.remove(topic)
+        }
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+        // One that is refused refuses all that are in its command.
+        if (some.length > 1) await Promise.all(some.map(topic => this.#subscribeTo([topic])))
+        else this.#refuse(some[0] as string, error)
+      }
     }
-    this.#hears = true
+  }
+
+  #refuse (topic: string, error: Error): void {
+    if (!this.#topics.has(topic)) return
+    if (this.#refused.size === 0) this.#attempts = 0
+    this.#refused.add(topic)
+    this.#unheard.add(topic, plain(error))
+    this.#retry ??= setTimeout(() => this.#askAgain(), waitBefore(++this.#attempts, LONGEST_WAIT_REFUSED)).unref()
+  }
+
+  #askAgain (): void {
+    this.#retry = undefined
+    // If the connection is lost meanwhile, all is asked for again when it is back.
+    this.#subscribeTo([...this.#refused]).catch(() => {})
   }
 
   #ping (): void {
@@ -172,7 +226,7 @@ class RedisBroker implements Broker {
   #away (error: Error): void {
     if (this.#isAway) return
     this.#isAway = true
-    this.#events?.away(error)
+    this.#events?.away(plain(error))
   }
 
   #backIfWhole (): void {
@@ -182,4 +236,14 @@ class RedisBroker implements Broker {
     this.#missed = 0
     this.#events?.back(missed)
   }
+}
+
+/** Whether Redis has answered, with a no. */
+function isRefusal (error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
+/** Without the command that ioredis hangs on an error, which may hold a password or a message. */
+function plain ({ message }: Error): Error {
+  return new Error(message)
 }

@@ -28,7 +28,7 @@ const FINAL = /^(100[023789]|101[05]|44(?!08|25|29)..)$/
 
 /** Whether trying again would be of no use. */
 export function isForGood ({ code }: Closed): boolean {
-  return FINAL.test(String(code))
+  return FINAL.test(`${code}`)
 }
 
 /**

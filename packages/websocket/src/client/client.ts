@@ -66,13 +66,9 @@ export interface Client {
 
 /** Who waits for an answer. */
 interface Call {
-  letter: Letter
   resolve: (data: unknown) => void
   reject: (error: Error) => void
 }
-
-/** A message; an object of its own, to be found again in the queue. */
-interface Letter { data: Data }
 
 interface Envelope { type?: unknown, id?: number, topic?: string, data?: unknown }
 
@@ -89,18 +85,20 @@ interface Envelope { type?: unknown, id?: number, topic?: string, data?: unknown
  * client.subscribe('room/7', ({ text }) => show(text))
  * const { id } = await client.request('chat.send', { text: 'hello' })
  */
-export function connect (url: Address | (() => Address | Promise<Address>), options: ClientOptions = {}): Client {
-  const { timeout = 10_000, heartbeat = 30_000, maxQueued = 100 } = options
+export function connect (
+  url: Address | (() => Address | Promise<Address>), { timeout = 10_000, heartbeat = 30_000, maxQueued = 100, signing, ...options }: ClientOptions = {}
+): Client {
   const listeners: Listeners = new Map()
   const topics: Listeners = new Map()
+  /** Both by the number of the message. */
   const calls = new Map<number, Call>()
   /** What waits for a connection, in order. */
-  const queue = new Set<Letter>()
+  const queue = new Map<number, Data>()
   let lastId = 0
   let isFirst = true
   let pulse: ReturnType<typeof setTimeout>
 
-  const connection = keepOpen(url, options, { open, message, lost, makeLink: options.signing && signedLinks(options.signing) })
+  const connection = keepOpen(url, options, { open, message, lost }, signing && signedLinks(signing))
 
   function emit<Name extends keyof ClientEvents> (name: Name, event: ClientEvents[Name]): void {
     tell(listeners, name, event)
@@ -108,7 +106,7 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
 
   function open (): void {
     for (const topic of topics.keys()) subscribe(topic)
-    for (const { data } of queue) connection.send(data)
+    queue.forEach(connection.send)
     queue.clear()
     beat()
     emit('open', { isFirst })
@@ -134,28 +132,27 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
 
   function lost (closed: Closed): void {
     clearTimeout(pulse)
-    for (const { letter, reject } of calls.values()) {
+    for (const [id, { reject }] of calls) {
       if (connection.state === 'closed') reject(closedError())
       // What is still in the queue can go over the next connection.
-      else if (!queue.has(letter)) reject(localError('CONNECTION_LOST', `connection lost: ${closed.code}`))
+      else if (!queue.has(id)) reject(localError('CONNECTION_LOST', `connection lost: ${closed.code}`))
     }
     emit('close', closed)
   }
 
-  function post (letter: Letter): void {
+  function post (data: Data, id = ++lastId): void {
     if (connection.state === 'closed') throw closedError()
-    if (connection.state === 'open') connection.send(letter.data)
-    else if (queue.size < maxQueued) queue.add(letter)
-    else throw localError('QUEUE_FULL', `${maxQueued} messages wait already`)
+    if (connection.state === 'open') return connection.send(data)
+    if (queue.size >= maxQueued) throw localError('QUEUE_FULL', `${maxQueued} messages wait already`)
+    queue.set(id, data)
   }
 
   function send (type: string, data?: unknown): void {
-    post({ data: JSON.stringify({ type, data }) })
+    post(JSON.stringify({ type, data }))
   }
 
   async function request (type: string, data?: unknown, { timeout: limit = timeout } = {}): Promise<unknown> {
     const id = ++lastId
-    const letter = { data: JSON.stringify({ type, id, data }) }
     let timer
     try {
       return await new Promise((resolve, reject) => {
@@ -164,13 +161,13 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
           // No handler of the application is to blame for that.
           if (type.startsWith('keep.')) connection.abandon('no answer')
         }, limit)
-        calls.set(id, { letter, resolve, reject })
-        post(letter)
+        calls.set(id, { resolve, reject })
+        post(JSON.stringify({ type, id, data }), id)
       })
     } finally {
       clearTimeout(timer)
       calls.delete(id)
-      queue.delete(letter)
+      queue.delete(id)
     }
   }
 
@@ -196,7 +193,7 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
     get state () { return connection.state },
     get bufferedAmount () { return connection.bufferedAmount },
     send,
-    sendRaw: data => post({ data }),
+    sendRaw: data => post(data),
     request: request as Client['request'],
     subscribe: (topic, listener) => {
       if (connection.state === 'closed') throw closedError()
@@ -208,7 +205,7 @@ export function connect (url: Address | (() => Address | Promise<Address>), opti
       return remove
     },
     on: (name, listener) => listen(listeners, name, listener),
-    close: (code = 1000, reason = '') => connection.close(code, reason),
+    close: connection.close,
   }
 }
 

@@ -27,8 +27,6 @@ export interface ConnectionEvents {
   open (): void
   message (data: Data): void
   lost (closed: Closed): void
-  /** What the messages of one socket pass through; by default nothing. */
-  makeLink?: ((link: Link) => Omit<Link, 'refuse'>) | undefined
 }
 
 /** What lies between a socket and the application, and has the same calls on both sides. */
@@ -48,7 +46,7 @@ export interface Connection {
   readonly bufferedAmount: number
   /** Only while the state is `open`. */
   send (data: Data): void
-  close (code: number, reason: string): void
+  close (code?: number, reason?: string): void
   /** Lets go of a connection over which nothing comes any more, or nothing that may be taken: its own `close` event may be minutes away. */
   abandon (reason: string, code?: number): void
 }
@@ -59,13 +57,16 @@ const LASTING = 5_000
 /** What 1008 is: a page may only send codes from 3000. */
 export const REFUSED = 4008
 
-/** One WebSocket after the other, until it is closed or gives up. */
+/**
+ * One WebSocket after the other, until it is closed or gives up.
+ *
+ * @param makeLink what the messages of one socket pass through; by default nothing
+ */
 export function keepOpen (url: Address | (() => Address | Promise<Address>), {
-  WebSocket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket, protocols,
+  WebSocket: Socket = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket, protocols,
   minDelay = 500, maxDelay = 30_000, handshakeTimeout = 10_000, isFinal = isForGood,
-}: ConnectionOptions, events: ConnectionEvents): Connection {
-  if (!WebSocket) throw localError('UNSUPPORTED', 'no global WebSocket: pass one')
-  const Socket = WebSocket
+}: ConnectionOptions, events: ConnectionEvents, makeLink: (link: Link) => Omit<Link, 'refuse'> = link => link): Connection {
+  if (!Socket) throw localError('UNSUPPORTED', 'no global WebSocket: pass one')
   let state: State = 'connecting'
   let socket: WebSocketLike | undefined
   let link: Omit<Link, 'refuse'>
@@ -75,12 +76,12 @@ export function keepOpen (url: Address | (() => Address | Promise<Address>), {
   let failures = 0
 
   function open (address: Address): void {
-    const own = new Socket(address, protocols)
+    const own = new Socket!(address, protocols)
     const ifCurrent = <Event> (act: (event: Event) => void) => (event: Event) => { if (own === socket) act(event) }
     let refusal: Partial<Closed> = {}
     socket = own
     own.binaryType = 'arraybuffer'
-    const plain: Link = {
+    link = makeLink({
       ready: ifCurrent<unknown>(() => {
         if (state !== 'connecting') return
         clearTimeout(timer)
@@ -92,8 +93,7 @@ export function keepOpen (url: Address | (() => Address | Promise<Address>), {
       write: data => own.send(data as string),
       message: ifCurrent(events.message),
       refuse: ifCurrent(reason => abandon(reason, REFUSED)),
-    }
-    link = events.makeLink?.(plain) ?? plain
+    })
     own.addEventListener('open', ifCurrent(() => link.ready()))
     own.addEventListener('message', ifCurrent(({ data }) => link.message(data)))
     own.addEventListener('close', ifCurrent(({ code, reason }) => lost({ code, reason, retryAfter: hintIn(reason), ...refusal })))
@@ -153,7 +153,7 @@ export function keepOpen (url: Address | (() => Address | Promise<Address>), {
     get bufferedAmount () { return socket?.bufferedAmount ?? 0 },
     send: data => link.write(data),
     abandon,
-    close: (code, reason) => {
+    close: (code = 1000, reason = '') => {
       if (state === 'closed') return
       state = 'closed'
       if (socket === undefined) lost({ code, reason })

@@ -8,9 +8,10 @@ export function listen<Event> (listeners: Listeners, name: string, listener: (ev
   const present = listeners.get(name) ?? new Set()
   listeners.set(name, present.add(own))
   return () => {
-    if (!present.delete(own) || present.size > 0 || listeners.get(name) !== present) return
-    listeners.delete(name)
-    onLast()
+    if (present.delete(own) && present.size === 0 && listeners.get(name) === present) {
+      listeners.delete(name)
+      onLast()
+    }
   }
 }
 

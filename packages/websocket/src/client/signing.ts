@@ -42,7 +42,7 @@ export function signedLinks ({ keys }: SigningOptions): (link: Link) => Omit<Lin
 
     function signedBytes (direction: 'c' | 's', sequence: number, payload: Data): Bytes {
       // Its upper half would be needed after 4 billion messages.
-      const counter = Uint8Array.of(0, 0, 0, 0, sequence >>> 24, sequence >>> 16, sequence >>> 8, sequence)
+      const counter = [0, 0, 0, 0, sequence >>> 24, sequence >>> 16, sequence >>> 8, sequence]
       return bytesOf(`\x01${direction}${typeof payload === 'string' ? 't' : 'b'}`, nonce, serverNonce!, counter, payload)
     }
 
@@ -61,12 +61,12 @@ export function signedLinks ({ keys }: SigningOptions): (link: Link) => Omit<Lin
         send(PROOF)
         return
       }
-      const { id, mac, payload } = typeof data === 'string' ? textParts(data) : binaryParts(bytesOf(data))
-      const sequence = received++
-      if (!await subtle.verify('HMAC', (await ring.get(id))!, mac, signedBytes('s', sequence, payload))) throw new Error()
-      if (sequence > 0) message(payload)
-      else if (payload === PROOF) ready()
-      else throw new Error()
+      const [id, mac, payload] = typeof data === 'string' ? textParts(data) : binaryParts(bytesOf(data))
+      const isProof = received === 0
+      const isRight = await subtle.verify('HMAC', (await ring.get(id))!, mac, signedBytes('s', received++, payload))
+      if (!isRight || (isProof && payload !== PROOF)) throw new Error()
+      if (isProof) ready()
+      else message(payload)
     }
 
     return {
@@ -80,19 +80,21 @@ export function signedLinks ({ keys }: SigningOptions): (link: Link) => Omit<Lin
   }
 }
 
-function textParts (text: string): { id: string, mac: Bytes, payload: Data } {
-  const [id, mac] = text.split('.', 2) as [string, string]
-  return { id, mac: fromBase64url(mac), payload: text.slice(id.length + mac.length + 2) }
+type Parts = [id: string, mac: Bytes, payload: Data]
+
+function textParts (text: string): Parts {
+  const [, id, mac, payload] = /^(.*?)\.(.*?)\.([^]*)/.exec(text)!
+  return [id!, fromBase64url(mac!), payload!]
 }
 
 /** 16 bytes of key id, filled up with zero bytes, and 32 of MAC come before the payload. */
-function binaryParts (bytes: Bytes): { id: string, mac: Bytes, payload: Data } {
+function binaryParts (bytes: Bytes): Parts {
   const id = String.fromCharCode(...bytes.subarray(0, 16)).replace(/\0+$/, '')
-  return { id, mac: bytes.slice(16, 48), payload: bytes.slice(48).buffer }
+  return [id, bytes.slice(16, 48), bytes.slice(48).buffer]
 }
 
 /** All of it, in bytes of its own. */
-function bytesOf (...parts: Data[]): Bytes {
+function bytesOf (...parts: Array<Data | number[]>): Bytes {
   const bytes = parts.map(part => typeof part === 'string' ? new TextEncoder().encode(part) : new Uint8Array(part as ArrayBuffer))
   const whole = new Uint8Array(bytes.reduce((sum, { length }) => sum + length, 0))
   let offset = 0
