@@ -21,7 +21,7 @@ export class RequestSession implements SessionHost, SessionExtras {
   readonly #registration: Registration
   readonly #request: FastifyRequest
   readonly #route: RouteSettings
-  readonly #replyOf: () => FastifyReply | null
+  readonly #replyOf: () => FastifyReply | undefined
   readonly #cookies: Readonly<Record<string, string | undefined>>
   readonly #value: string | undefined
   readonly #session: OpenedSession
@@ -37,7 +37,7 @@ export class RequestSession implements SessionHost, SessionExtras {
   /** The Set-Cookie lines of the response so far: a response passes onSend twice if a later hook fails. */
   #lines: readonly string[] = []
 
-  constructor (registration: Registration, request: FastifyRequest, replyOf: () => FastifyReply | null, route: RouteSettings, cookies: Readonly<Record<string, string | undefined>>) {
+  constructor (registration: Registration, request: FastifyRequest, replyOf: () => FastifyReply | undefined, route: RouteSettings, cookies: Readonly<Record<string, string | undefined>>) {
     this.#registration = registration
     this.#request = request
     this.#route = route
@@ -60,7 +60,7 @@ export class RequestSession implements SessionHost, SessionExtras {
   get isResponseWritten (): boolean {
     if (this.isDecided) return true
     const reply = this.#replyOf()
-    return reply !== null && (reply.sent || reply.raw.headersSent)
+    return reply !== undefined && (reply.sent || reply.raw.headersSent)
   }
 
   /** The request carried the cookie, accepted or refused. */
@@ -112,14 +112,13 @@ export class RequestSession implements SessionHost, SessionExtras {
   decide (reply: FastifyReply): void | Promise<void> {
     this.isDecided = true
     if (!this.#session.isLoaded || this.hasFailed) return
-    const now = currentSecond()
-    const { mode } = this.#registration
     const plan = this.#session.plan()
     // A response that passes here again keeps the cookie that it has.
     if (plan.kind === 'nothing' || this.#hasEnded) return
     // A session of which the browser would not learn is not begun.
     if (plan.kind === 'create' && this.#isTransportRefused()) return
-    const commitment = mode.commit(plan, this.#session.origin, now)
+    const now = currentSecond()
+    const commitment = this.#registration.mode.commit(plan, this.#session.origin, now)
     if (commitment instanceof Promise) return commitment.then(committed => this.#send(reply, plan, committed, now))
     this.#send(reply, plan, commitment, now)
   }

@@ -1,6 +1,6 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import { assertCookieFits, type CookiePolicy } from './cookie-policy.js'
-import { join, longestValueOf, split, staleChunks } from './sealed/chunks.js'
+import { chunkNames, join, longestValueOf, split } from './sealed/chunks.js'
 
 type Cookies = Readonly<Record<string, string | undefined>>
 
@@ -8,6 +8,7 @@ type Cookies = Readonly<Record<string, string | undefined>>
 export class SessionCookie {
   readonly #name: string
   readonly #chunks: number
+  readonly #chunkNames: readonly string[]
   /** What comes after the value. */
   readonly #attributes: string
   readonly #expiry: string
@@ -16,6 +17,7 @@ export class SessionCookie {
   constructor ({ name, attributes, isPersistent }: CookiePolicy, chunks: number, serialize: (name: string, value: string, options?: Omit<CookieSerializeOptions, 'secure'> & { secure?: boolean }) => string) {
     this.#name = name
     this.#chunks = chunks
+    this.#chunkNames = chunkNames(name)
     this.#isPersistent = isPersistent
     // Not through reply.setCookie(), which would add the application's own defaults, such as a Domain that __Host- forbids.
     this.#attributes = serialize(name, '', attributes).slice(`${name}=`.length)
@@ -38,13 +40,18 @@ export class SessionCookie {
   lines (value: string, cookies: Cookies, maxAge: number): string[] {
     assertCookieFits(this.#name, value, this.longestValue)
     const attributes = this.#isPersistent ? `; Max-Age=${maxAge}${this.#attributes}` : this.#attributes
-    const chunks = split(this.#name, value)
-    return [...chunks.map(chunk => `${chunk.name}=${chunk.value}${attributes}`), ...this.#expired(staleChunks(this.#name, cookies, chunks.length))]
+    const lines = split(this.#name, value).map(chunk => `${chunk.name}=${chunk.value}${attributes}`)
+    return lines.concat(this.#expired(this.#stale(cookies, lines.length)))
   }
 
   /** The lines that take the cookie from the browser. */
   expiry (cookies: Cookies): string[] {
-    return this.#expired([this.#name, ...staleChunks(this.#name, cookies, 1)])
+    return this.#expired([this.#name, ...this.#stale(cookies, 1)])
+  }
+
+  /** The further cookies in a request, from the given index on: what a shorter value leaves behind. */
+  #stale (cookies: Cookies, from: number): string[] {
+    return this.#chunkNames.filter((name, index) => index >= from && cookies[name] !== undefined)
   }
 
   #expired (names: readonly string[]): string[] {
