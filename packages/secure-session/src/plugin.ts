@@ -1,4 +1,3 @@
-import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { isSafe } from './csrf.js'
 import { configurationError, CookieTaken, RouteOff } from './errors.js'
@@ -11,7 +10,6 @@ import { routeKey, sessionsOf } from './sessions.js'
 export async function secureSessionPlugin (fastify: FastifyInstance, options: SecureSessionOptions): Promise<void> {
   const settings = settingsFrom(options, process.env)
   const { name } = settings
-  if (!fastify.hasDecorator('parseCookie')) await fastify.register(cookie)
   if (settings.development) warnOfDevelopment(fastify, settings)
   claimCookie(fastify, settings)
   const routes = new Map<string, RouteSettings>()
@@ -36,9 +34,7 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     const places = request as Places
     const known = places[placeOfSession]
     if (known !== undefined) return known
-    // A hook that runs before the one of @fastify/cookie finds no cookies yet.
-    const cookies = request.cookies as typeof request.cookies | null ?? fastify.parseCookie(request.headers.cookie ?? '')
-    const session = new RequestSession(registration, request, () => places[placeOfReply], route, cookies)
+    const session = new RequestSession(registration, request, () => places[placeOfReply], route)
     session.isDecided = places[placeOfDecision] === true
     places[placeOfSession] = session
     return session

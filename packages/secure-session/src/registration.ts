@@ -48,7 +48,7 @@ interface Ends extends Pick<SealedSessionsOptions, 'ended' | 'noteEnd'> {
 }
 
 export function createRegistration (fastify: FastifyInstance, settings: Settings, sources: KeySources): Registration {
-  const cookie = new SessionCookie(settings.cookie, settings.chunks, fastify.serializeCookie.bind(fastify))
+  const cookie = new SessionCookie(settings.cookie, settings.chunks)
   const { store: givenStore } = settings
   const deadlines = new Deadlines(settings.storeTimeout)
   let { ring } = settings

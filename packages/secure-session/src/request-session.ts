@@ -22,7 +22,6 @@ export class RequestSession implements SessionHost, SessionExtras {
   readonly #request: FastifyRequest
   readonly #route: RouteSettings
   readonly #replyOf: () => FastifyReply | undefined
-  readonly #cookies: Readonly<Record<string, string | undefined>>
   readonly #value: string | undefined
   readonly #session: OpenedSession
   #view: Session | undefined
@@ -37,12 +36,11 @@ export class RequestSession implements SessionHost, SessionExtras {
   /** The Set-Cookie lines of the response so far: a response passes onSend twice if a later hook fails. */
   #lines: readonly string[] = []
 
-  constructor (registration: Registration, request: FastifyRequest, replyOf: () => FastifyReply | undefined, route: RouteSettings, cookies: Readonly<Record<string, string | undefined>>) {
+  constructor (registration: Registration, request: FastifyRequest, replyOf: () => FastifyReply | undefined, route: RouteSettings) {
     this.#registration = registration
     this.#request = request
     this.#route = route
-    this.#cookies = cookies
-    this.#value = registration.cookie.valueIn(cookies)
+    this.#value = registration.cookie.valueIn(request.headers.cookie)
     this.#replyOf = replyOf
     this.#session = new OpenedSession(this)
   }
@@ -159,10 +157,11 @@ export class RequestSession implements SessionHost, SessionExtras {
 
   #linesOf (cookie: Commitment['cookie'], now: number): string[] {
     const { cookie: writer, settings } = this.#registration
+    const { cookie: header } = this.#request.headers
     if (cookie === 'unchanged') return []
-    if (cookie !== 'expired') return writer.lines(cookie.value, this.#cookies, cookie.record.createdAt + settings.absoluteTimeout - now)
+    if (cookie !== 'expired') return writer.lines(cookie.value, header, cookie.record.createdAt + settings.absoluteTimeout - now)
     // A cross-site request comes without the cookie, which is SameSite: its answer must not delete the cookie all the same.
-    return this.isCookiePresent ? writer.expiry(this.#cookies) : []
+    return this.isCookiePresent ? writer.expiry(header) : []
   }
 
   #put (reply: FastifyReply, lines: readonly string[]): void {

@@ -90,7 +90,7 @@ function policyOf ({ settings, cookie, keyCount, isEndShared }: Registration): S
   return {
     name,
     mode: store === undefined ? 'sealed cookie' : 'store',
-    cookie: cookie.lines('', {}, absoluteTimeout)[0] ?? '',
+    cookie: cookie.lines('', undefined, absoluteTimeout)[0] ?? '',
     idleTimeout,
     absoluteTimeout,
     renewAfter,

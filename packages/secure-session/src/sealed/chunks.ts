@@ -27,14 +27,17 @@ export function split (name: string, value: string): Chunk[] {
   return pieces.map((piece, index) => ({ name: chunkName(name, index), value: index === 0 ? `${pieces.length}.${piece}` : piece }))
 }
 
-/** The value in a request's cookies: of those of its name, as many as the first one says. `undefined` if there is none. */
-export function join (name: string, cookies: Readonly<Record<string, string | undefined>>): string | undefined {
-  const first = cookies[name]
+/**
+ * The value in a request's cookies: of those of its name, as many as the first one says. `undefined` if there is none.
+ * @param chunkAt the value of the cookie with that index in `chunkNames`
+ */
+export function join (name: string, chunkAt: (index: number) => string | undefined): string | undefined {
+  const first = chunkAt(0)
   if (first?.[1] !== '.') return first
   const count = Number(first[0])
   if (!(count >= 2 && count <= MOST_CHUNKS)) return first
   let value = first.slice(2)
-  for (let index = 1; index < count; index++) value += cookies[chunkName(name, index)] ?? ''
+  for (let index = 1; index < count; index++) value += chunkAt(index) ?? ''
   // Only as `split` makes them: with a point in it the first piece alone opens nowhere.
   const chunks = split(name, value)
   return chunks.length === count && chunks[0]?.value === first ? value : first
