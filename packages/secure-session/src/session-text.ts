@@ -13,7 +13,9 @@ export interface SessionText {
 
 export function toText (facts: readonly Fact[], data: string): string {
   // Most are numbers: JSON.stringify of the whole takes four times as long.
-  return `[${facts.map(textOf).join()}]\n${data}`
+  let line = ''
+  for (const fact of facts) line += `${line === '' ? '[' : ','}${typeof fact === 'string' ? JSON.stringify(fact) : String(fact ?? null)}`
+  return `${line}]\n${data}`
 }
 
 /** What `toText` wrote, or `undefined` for a text whose first line is no array. The data is not looked at. */
@@ -40,10 +42,6 @@ export function isTextOrNull (value: unknown): value is string | null {
 
 export function isNumberOrNull (value: unknown): value is number | null {
   return value === null || (typeof value === 'number' && Number.isFinite(value))
-}
-
-function textOf (fact: Fact): string {
-  return typeof fact === 'string' ? JSON.stringify(fact) : String(fact ?? null)
 }
 
 function parsed (text: string): unknown {
