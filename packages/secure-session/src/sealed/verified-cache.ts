@@ -1,7 +1,7 @@
 import type { OpenedCookie } from './sealed-cookies.js'
 
 /** Bytes counted for an entry besides its two texts. */
-const OVERHEAD = 300
+const OVERHEAD = 400
 
 interface Entry {
   readonly key: string
