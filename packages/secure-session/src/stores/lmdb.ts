@@ -19,6 +19,15 @@ export interface LmdbStoreOptions {
 const checkOptions = optionChecker('secure-session')
 const rules = { path: string('the path of a directory', /^[^\0]+$/) }
 
+const ENVIRONMENT = {
+  encoding: 'string',
+  maxDbs: 3,
+  // With it lmdb makes a promise for each commit that nobody can hear: one that fails would end the process.
+  eventTurnBatching: false,
+  // So that what is written in one turn of the event loop is one commit all the same.
+  txnStartThreshold: 1000,
+} as const
+
 /** How long (ms) to wait for the database to close after a commit that failed: lmdb waits for that one for ever. */
 const LONGEST_CLOSE = 1000
 
@@ -171,8 +180,7 @@ class Parts {
 function opened (path: string): RootDatabase<string, string> {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    // With eventTurnBatching lmdb makes a promise for each commit that nobody can hear: one that fails would end the process.
-    return open<string, string>({ path: join(path, 'sessions.mdb'), encoding: 'string', maxDbs: 3, eventTurnBatching: false })
+    return open<string, string>({ path: join(path, 'sessions.mdb'), ...ENVIRONMENT })
   } catch (error) {
     throw configurationError(new StoreUnusable(`LmdbStore: cannot open a database in "${path}" (${(error as Error).message}). It must be a directory on a local disk that this user may write to`, { cause: error as Error }))
   }
