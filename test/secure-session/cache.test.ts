@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { test } from 'tap'
 import { generateKey } from '@fastkeep/secure-session'
+import { cookieIn } from '../../packages/secure-session/src/cookie-header.js'
 import { currentSecond } from '../../packages/secure-session/src/lifetimes.js'
 import { createKeyRing } from '../../packages/secure-session/src/sealed/key-ring.js'
 import { SealedCookies } from '../../packages/secure-session/src/sealed/sealed-cookies.js'
@@ -40,6 +43,24 @@ test('an entry ends with the session\'s idle and absolute time', async t => {
   cookies.open(value, now)
   t.same(cookies.open(value, now + 1800), { refused: 'idle-timeout' })
   t.equal(cookies.cache.size, 0)
+})
+
+test('what is kept of a cookie does not keep the header that it came in', async t => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const cookies = cookiesWith(1_000_000)
+  const now = currentSecond()
+  const used = (): number => {
+    collectGarbage()
+    return process.memoryUsage().heapUsed
+  }
+  const before = used()
+  for (let index = 0; index < 20; index++) {
+    const header = `other=${'x'.repeat(1_000_000)}; session=${cookies.seal(content(`id${index}`, now), now)}`
+    cookies.open(cookieIn(header, 'session=')!, now)
+  }
+  t.ok(used() - before < 5_000_000)
+  t.equal(cookies.cache.size, 20)
 })
 
 test('the cache is bounded in bytes, and what was used least recently goes first', async t => {

@@ -54,12 +54,38 @@ test('the application\'s defaults for cookies do not reach ours, nor ours its ow
   t.match(setCookie.find(line => line.startsWith('theme=')), /Domain=example\.com; Path=\/shop/)
 })
 
-test('@fastify/cookie is there for the application too', overHttps, async t => {
-  const { app } = await httpsApp(t)
-  app.get('/', async request => request.cookies.theme)
+test('@fastify/cookie goes beside it, registered before or after', async t => {
+  for (const order of [[cookie, secureSession], [secureSession, cookie]]) {
+    const app = fastify()
+    t.teardown(() => app.close())
+    for (const plugin of order) await app.register(plugin as typeof secureSession, plugin === cookie ? {} : { keys: [key], development: true })
+    app.get('/', async ({ session, cookies }, reply) => {
+      session.visits = (session.visits ?? 0) + 1
+      reply.setCookie('seen', 'yes')
+      return `${cookies.theme} ${session.visits}`
+    })
+    const browser = await Browser.of(t, app)
+    browser.cookies.set('theme', 'dark')
+    await browser.fetch('/')
+    const { body, setCookie } = await browser.fetch('/')
+    t.equal(body, 'dark 2')
+    t.same(setCookie.map(line => line.split('=')[0]).toSorted(), ['seen', 'session'])
+  }
+})
+
+test('of a Cookie header only what is named like the session counts, and of two the first', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(secureSession, { keys: [key], development: true })
+  app.get('/login', async ({ session }) => { session.user = 'ada'; return '' })
+  app.get('/', async ({ session }) => session.user ?? 'nobody')
   const browser = await Browser.of(t, app)
-  browser.cookies.set('theme', 'dark')
-  t.equal((await browser.fetch('/')).body, 'dark')
+  await browser.fetch('/login')
+  const pair = `session=${browser.cookies.get('session')}`
+  browser.cookies.clear()
+  const userOf = async (header: string): Promise<string> => (await browser.fetch('/', 'GET', { cookie: header })).body
+  for (const header of [pair, `a=1; ${pair}`, `a=1;${pair};b=2`, `mysession=1; ${pair}`, `a=session=1; ${pair}`, `${pair}; session=other`, `a; ${pair}`]) t.equal(await userOf(header), 'ada', header)
+  for (const header of [`my${pair}`, `a ${pair}`, `a=${pair}`, `"${pair}"`, `session=; ${pair}`, 'session =1', '']) t.equal(await userOf(header), 'nobody', header)
 })
 
 test('a cookie of 4096 bytes is sent, one of more is an error of status 500, and nothing is sent', overHttps, async t => {

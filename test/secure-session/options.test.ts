@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fastify from 'fastify'
+import { Cluster } from 'ioredis'
 import { test, type Test } from 'tap'
 import secureSession, { generateKey, type SecureSessionOptions } from '@fastkeep/secure-session'
+import { RedisStore } from '@fastkeep/secure-session/redis'
 
 const prefix = 'FST_KEEP_SECURE_SESSION_'
 
@@ -132,4 +134,10 @@ test('a route option that is no boolean is refused when the route is added', asy
   t.teardown(() => app.close())
   await app.register(secureSession, { keys: [generateKey()] })
   t.throws(() => app.get('/', { session: 'off' as unknown as boolean }, async () => ''), { code: `${prefix}OPTION_INVALID`, message: /"session" must be a boolean/ })
+})
+
+test('a Cluster that reads from replicas, which may not know of a logout yet, is refused', async t => {
+  const cluster = (scaleReads: 'master' | 'slave'): Cluster => new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true, scaleReads })
+  t.throws(() => new RedisStore({ client: cluster('slave') }), { code: `${prefix}OPTION_INVALID`, message: /scaleReads: 'master'/, exitCode: 78 })
+  t.doesNotThrow(() => new RedisStore({ client: cluster('master') }))
 })

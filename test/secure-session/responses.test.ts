@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import cookie from '@fastify/cookie'
 import fastify from 'fastify'
 import { test } from 'tap'
 import secureSession from '@fastkeep/secure-session'
@@ -161,6 +162,7 @@ test('data that fits into no cookie is refused when it is set', overHttps, async
 
 test('when a later onSend hook fails and the error handler ends a session that came without a cookie, none is sent', overHttps, async t => {
   const { app } = await httpsApp(t)
+  await app.register(cookie)
   app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 200) throw new Error('late') })
   app.setErrorHandler(async (_error, { session }, reply) => {
     session.destroy()

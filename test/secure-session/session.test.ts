@@ -173,7 +173,7 @@ test('destroy() expires the cookie and ends the session for this request', overH
   await browser.fetch('/write')
   const { body, setCookie } = await browser.fetch('/logout')
   t.same(JSON.parse(body), [null, true])
-  t.same(setCookie, ['__Host-session=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax'])
+  t.same(setCookie, ['__Host-session=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax'])
   t.equal(browser.cookies.size, 0)
   t.same(JSON.parse((await browser.fetch('/read')).body), {})
 })

@@ -8,8 +8,8 @@ import { runNode, type Child } from '../child.ts'
 interface Answer { pid: number, subject?: string | null, revocation?: string }
 
 /** A supervisor with two workers, and a visitor that is logged in; each request comes to any of the workers. */
-async function started (t: Test): Promise<{ supervisor: Child, fetchAs: (cookie: string, path: string) => Promise<Answer>, login: () => Promise<string> }> {
-  const supervisor = runNode(t, new URL('fixtures/supervisor.js', import.meta.url), { FASTKEEP_SESSION_KEYS: generateKey() })
+async function started (t: Test, env: NodeJS.ProcessEnv = {}): Promise<{ supervisor: Child, fetchAs: (cookie: string, path: string) => Promise<Answer>, login: () => Promise<string> }> {
+  const supervisor = runNode(t, new URL('fixtures/supervisor.js', import.meta.url), { FASTKEEP_SESSION_KEYS: generateKey(), ...env })
   const [origin] = await supervisor.match(/http:\/\/127\.0\.0\.1:\d+/)
   await supervisor.match(/Bus STARTED/)
   const ask = async (cookie: string, path: string): Promise<Response> => await fetch(origin + path, { headers: { cookie, connection: 'close' } })
@@ -27,9 +27,9 @@ test('a cookie of before the logout is refused by all workers, by those that com
   t.equal(subject, 'ada')
   t.match((await fetchAs(cookie, '/policy')).revocation, /^the workers of this supervisor, also those that come later/)
   const waiting = new Set<number>()
-  while (waiting.size < 2) waiting.add((await fetchAs(cookie, '/wait')).pid)
+  while (waiting.size < 2) waiting.add((await fetchAs(cookie, '/wait?for=/logout')).pid)
   const { pid: ending } = await fetchAs(cookie, '/logout')
-  for (const pid of waiting) await supervisor.match(new RegExp(`${pid} was told: ${pid === ending ? 'destroyed' : 'ended'}`))
+  for (const pid of waiting) await supervisor.match(new RegExp(`${pid} was told of /logout: ${pid === ending ? 'destroyed' : 'ended'}`))
   const refusing = new Set<number>()
   while (refusing.size < 2) {
     const { pid, subject } = await fetchAs(cookie, '/read')
@@ -45,6 +45,17 @@ test('a cookie of before the logout is refused by all workers, by those that com
     if (!waiting.has(pid)) newcomers.add(pid)
   }
   t.match(await fetchAs(await login(), '/read'), { subject: 'ada' }, 'and others are logged in as ever')
+})
+
+test('with a store, too, what has ended in one worker is told in the other ones, which do not ask for it', async t => {
+  const { supervisor, fetchAs, login } = await started(t, { SESSIONS: t.testdir() })
+  for (const path of ['/logout', '/everywhere']) {
+    const cookie = await login()
+    const waiting = new Set<number>()
+    while (waiting.size < 2) waiting.add((await fetchAs(cookie, `/wait?for=${path}`)).pid)
+    const { pid: ending } = await fetchAs(cookie, path)
+    for (const pid of waiting) await supervisor.match(new RegExp(`${pid} was told of ${path}: ${pid === ending ? 'destroyed' : 'ended'}`))
+  }
 })
 
 /** Workers among whom each message arrives later, as JSON. */

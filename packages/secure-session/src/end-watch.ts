@@ -23,14 +23,19 @@ export class EndWatch {
   readonly #mode: SessionMode
   readonly #absoluteTimeout: number
   readonly #log: FastifyBaseLogger
+  readonly #announce: (handle: string) => void
   readonly #watched = new Map<string, Watched>()
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
 
-  /** @param absoluteTimeout seconds */
-  constructor (mode: SessionMode, absoluteTimeout: number, log: FastifyBaseLogger) {
+  /**
+   * @param absoluteTimeout seconds
+   * @param announce tells other processes of a session that this one has ended
+   */
+  constructor (mode: SessionMode, absoluteTimeout: number, log: FastifyBaseLogger, announce: (handle: string) => void = () => {}) {
     this.#mode = mode
     this.#log = log
+    this.#announce = announce
     this.#absoluteTimeout = absoluteTimeout
   }
 
@@ -47,22 +52,33 @@ export class EndWatch {
     }
   }
 
-  /** A session ended in this process. */
+  /** This process has ended a session. */
   end (handle: string, reason: SessionEndReason): void {
+    this.#announce(handle)
+    this.#end(handle, reason)
+  }
+
+  /** Another process has ended a session. */
+  hear (handle: string): void {
+    this.#end(handle, 'ended')
+  }
+
+  #end (handle: string, reason: SessionEndReason): void {
     const watched = this.#watched.get(handle)
     if (watched === undefined) return
     this.#forget(handle)
     for (const listener of watched.listeners) this.#tell(listener, reason)
   }
 
-  /** All sessions of a subject ended in this process. */
-  endAll (subject: string): void {
-    for (const [handle, { record }] of this.#watched) if (record.subject === subject) this.end(handle, 'destroyed')
+  /** This process has ended all sessions of a subject: these, and perhaps others that had begun meanwhile. */
+  endAll (subject: string, handles: readonly string[]): void {
+    for (const handle of handles) this.end(handle, 'destroyed')
+    for (const [handle, { record }] of this.#watched) if (record.subject === subject) this.#end(handle, 'destroyed')
   }
 
   /** Keys have left the ring. */
   endUnder (isGone: (keyId: Buffer) => boolean): void {
-    for (const [handle, { keyId }] of this.#watched) if (keyId !== undefined && isGone(keyId)) this.end(handle, 'ended')
+    for (const [handle, { keyId }] of this.#watched) if (keyId !== undefined && isGone(keyId)) this.#end(handle, 'ended')
   }
 
   close (): void {
@@ -87,7 +103,7 @@ export class EndWatch {
     const watched = [...this.#watched]
     for (let start = 0; start < watched.length; start += AT_A_TIME) {
       await Promise.all(watched.slice(start, start + AT_A_TIME).map(async ([handle, { record }]) => {
-        if (!await this.#isAlive(record)) this.end(handle, 'ended')
+        if (!await this.#isAlive(record)) this.#end(handle, 'ended')
       }))
     }
   }

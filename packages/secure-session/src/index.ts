@@ -23,7 +23,7 @@ export type * from './session-data.js'
 const registered = fp(secureSessionPlugin, { fastify: '5.x', name: '@fastkeep/secure-session' })
 
 /**
- * Sessions in a sealed cookie (AES-256-GCM), or in a store. Registers @fastify/cookie where it is not there yet.
+ * Sessions in a sealed cookie (AES-256-GCM), or in a store.
  *
  * @example
  * await app.register(secureSession, { keyFile: '/run/credentials/app/session-keys' })

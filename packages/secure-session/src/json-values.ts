@@ -8,7 +8,7 @@ interface Walk {
   /** What may still come: each value, name and character takes at least a byte. */
   room: number
   readonly limit: number
-  readonly ancestors: Set<object>
+  readonly ancestors: object[]
 }
 
 /**
@@ -19,7 +19,7 @@ interface Walk {
  * @example assertJson({ login: { at: new Date() } }, 4096) // field "login.at" is a Date
  */
 export function assertJson (fields: Readonly<Record<string, unknown>>, limit: number): void {
-  const walk: Walk = { room: limit, limit, ancestors: new Set() }
+  const walk: Walk = { room: limit, limit, ancestors: [] }
   for (const [name, value] of Object.entries(fields)) {
     takeRoom(walk, name.length, name)
     check(value, name, walk)
@@ -35,7 +35,7 @@ export function assertFieldName (key: string, field: string): void {
 
 /** Whether a text has half of a surrogate pair, which UTF-8 cannot carry. */
 export function hasLoneSurrogate (text: string): boolean {
-  return /\p{Surrogate}/u.test(text)
+  return !text.isWellFormed()
 }
 
 function check (value: unknown, field: string, walk: Walk): void {
@@ -43,14 +43,14 @@ function check (value: unknown, field: string, walk: Walk): void {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return
   if (typeof value === 'number') return assertNumber(value, field)
   if (typeof value !== 'object') throw new ValueNotJson(field, value === undefined ? 'undefined' : `a ${typeof value}`)
-  if (walk.ancestors.has(value)) throw new ValueNotJson(field, 'a reference to an object around it')
-  if (walk.ancestors.size === MOST_LEVELS) throw new ValueNotJson(field, `more than ${MOST_LEVELS} levels deep`)
+  if (walk.ancestors.includes(value)) throw new ValueNotJson(field, 'a reference to an object around it')
+  if (walk.ancestors.length === MOST_LEVELS) throw new ValueNotJson(field, `more than ${MOST_LEVELS} levels deep`)
   assertPlain(value, field)
 
-  walk.ancestors.add(value)
+  walk.ancestors.push(value)
   if (Array.isArray(value)) checkArray(value, field, walk)
   else checkObject(value, field, walk)
-  walk.ancestors.delete(value)
+  walk.ancestors.pop()
 }
 
 function checkArray (array: readonly unknown[], field: string, walk: Walk): void {

@@ -186,7 +186,8 @@ export class OpenedSession {
     for (const [key, before] of this.#before) {
       const value = fields[key]
       const hasValue = Object.hasOwn(fields, key)
-      if (hasValue) assertJson({ [key]: value }, this.#host.largestData)
+      // What has no inside is as it was when it was set.
+      if (hasValue && typeof value === 'object') assertJson({ [key]: value }, this.#host.largestData)
       const now = hasValue ? JSON.stringify(value) : undefined
       if (now !== before) changes[key] = now
     }

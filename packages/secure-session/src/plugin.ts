@@ -1,4 +1,3 @@
-import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import { isSafe } from './csrf.js'
 import { configurationError, CookieTaken, RouteOff } from './errors.js'
@@ -11,18 +10,18 @@ import { routeKey, sessionsOf } from './sessions.js'
 export async function secureSessionPlugin (fastify: FastifyInstance, options: SecureSessionOptions): Promise<void> {
   const settings = settingsFrom(options, process.env)
   const { name } = settings
-  if (!fastify.hasDecorator('parseCookie')) await fastify.register(cookie)
   if (settings.development) warnOfDevelopment(fastify, settings)
   claimCookie(fastify, settings)
   const routes = new Map<string, RouteSettings>()
   const registration = createRegistration(fastify, settings, options)
 
-  // Each registration has places of its own on the request, so that an application can have several sessions.
+  // Each registration has places of its own on the request, so that an application can have several sessions. They are not
+  // declared to Fastify, which would write all of them into every request, also of those that need none.
   const placeOfReply = Symbol(`fastkeep.secure-session.${name}.reply`)
   const placeOfSession = Symbol(`fastkeep.secure-session.${name}`)
   const placeOfDecision = Symbol(`fastkeep.secure-session.${name}.decided`)
   const placeOfRoute = Symbol(`fastkeep.secure-session.${name}.route`)
-  type Places = FastifyRequest & { [placeOfReply]: FastifyReply | null, [placeOfSession]: RequestSession | null, [placeOfDecision]: boolean }
+  type Places = FastifyRequest & { [placeOfReply]?: FastifyReply, [placeOfSession]?: RequestSession, [placeOfDecision]?: boolean }
 
   // Fastify makes the object of a route's options anew each time, which only routes with an option of ours are worth.
   let isAnyRouteSpecial = false
@@ -34,11 +33,9 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
   const sessionOf = (request: FastifyRequest, route: RouteSettings): RequestSession => {
     const places = request as Places
     const known = places[placeOfSession]
-    if (known !== null) return known
-    // A hook that runs before the one of @fastify/cookie finds no cookies yet.
-    const cookies = request.cookies as typeof request.cookies | null ?? fastify.parseCookie(request.headers.cookie ?? '')
-    const session = new RequestSession(registration, request, () => places[placeOfReply], route, cookies)
-    session.isDecided = places[placeOfDecision]
+    if (known !== undefined) return known
+    const session = new RequestSession(registration, request, () => places[placeOfReply], route)
+    session.isDecided = places[placeOfDecision] === true
     places[placeOfSession] = session
     return session
   }
@@ -46,13 +43,10 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
   // Without a store, revocation or notBefore there is nothing to ask, and the cookie is opened at first use.
   const isOpenedAtOnce = settings.store === undefined && settings.revocation === undefined && settings.notBefore === undefined
 
-  fastify.decorateRequest(placeOfReply, null)
-  fastify.decorateRequest(placeOfSession, null)
-  fastify.decorateRequest(placeOfDecision, false)
   fastify.decorateRequest(name, {
     getter (this: FastifyRequest) {
       let session = (this as Places)[placeOfSession]
-      if (session === null) {
+      if (session === undefined) {
         const route = routeOf(this)
         if (route.isOff) throw new RouteOff(name)
         session = sessionOf(this, route)
@@ -100,7 +94,7 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     const places = request as Places
     places[placeOfDecision] = true
     const session = places[placeOfSession]
-    if (session === null) return done()
+    if (session === undefined) return done()
     const fail = (error: unknown): void => {
       session.hasFailed = true
       done(error as Error)
@@ -119,7 +113,7 @@ export async function secureSessionPlugin (fastify: FastifyInstance, options: Se
     const places = request as Places
     const session = places[placeOfSession]
     places[placeOfDecision] = session?.hasFailed === true
-    if (session !== null) session.isDecided = session.hasFailed
+    if (session !== undefined) session.isDecided = session.hasFailed
     done()
   })
 }

@@ -48,7 +48,7 @@ interface Ends extends Pick<SealedSessionsOptions, 'ended' | 'noteEnd'> {
 }
 
 export function createRegistration (fastify: FastifyInstance, settings: Settings, sources: KeySources): Registration {
-  const cookie = new SessionCookie(settings.cookie, settings.chunks, fastify.serializeCookie.bind(fastify))
+  const cookie = new SessionCookie(settings.cookie, settings.chunks)
   const { store: givenStore } = settings
   const deadlines = new Deadlines(settings.storeTimeout)
   let { ring } = settings
@@ -63,7 +63,7 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
   // Our own memory is neither down nor slow, and what it answers is ours; a class made from it may differ.
   const store = givenStore === undefined || givenStore.constructor === MemoryStore ? givenStore : guardedStore(givenStore, deadlines)
   const largestData = store === undefined ? cookie.longestValue : settings.maxSize
-  const ends = store === undefined ? endsIn(fastify, settings, cookie.name, id => watch.end(mode.handleOf(id), 'ended')) : undefined
+  const ends = store === undefined ? endsIn(fastify, settings, cookie.name, id => watch.hear(mode.handleOf(id))) : undefined
   const mode: SessionMode = store === undefined
     ? new SealedSessions({
       ...settings,
@@ -73,9 +73,11 @@ export function createRegistration (fastify: FastifyInstance, settings: Settings
       notBefore: settings.notBefore && guardedNotBefore(settings.notBefore, deadlines),
     })
     : new StoredSessions({ ...settings, cookies, store, largestData })
-  const watch = new EndWatch(mode, settings.absoluteTimeout, fastify.log)
+  const announcements = store === undefined ? undefined : announcementsIn(fastify, cookie.name, handle => watch.hear(handle))
+  const watch = new EndWatch(mode, settings.absoluteTimeout, fastify.log, announcements?.tell)
 
   fastify.addHook('onClose', async () => {
+    announcements?.close()
     watch.close()
     await givenStore?.close()
   })
@@ -122,6 +124,15 @@ function guardedRevocation (revocation: Revocation, deadlines: Deadlines): Revoc
 
 function guardedNotBefore (notBefore: NotBefore, deadlines: Deadlines): NotBefore {
   return subject => deadlines.within(() => notBefore(subject))
+}
+
+/** Tells the other workers of a supervisor which sessions in a store this one has ended. One that misses it finds out when it asks the store. */
+function announcementsIn (fastify: FastifyInstance, cookieName: string, onEndElsewhere: (handle: string) => void): { tell: (handle: string) => void, close: () => void } | undefined {
+  const peers = engineOf(fastify)?.peers
+  if (peers === undefined) return undefined
+  const topic = `secure-session/1:ended in the store:${cookieName}`
+  const close = peers.on(topic, handle => onEndElsewhere(handle as string))
+  return { tell: handle => { peers.send(topic, handle) }, close }
 }
 
 /** The ends of sealed sessions in this process, and in the other workers of its supervisor where it has one. */

@@ -21,8 +21,7 @@ export class RequestSession implements SessionHost, SessionExtras {
   readonly #registration: Registration
   readonly #request: FastifyRequest
   readonly #route: RouteSettings
-  readonly #replyOf: () => FastifyReply | null
-  readonly #cookies: Readonly<Record<string, string | undefined>>
+  readonly #replyOf: () => FastifyReply | undefined
   readonly #value: string | undefined
   readonly #session: OpenedSession
   #view: Session | undefined
@@ -37,12 +36,11 @@ export class RequestSession implements SessionHost, SessionExtras {
   /** The Set-Cookie lines of the response so far: a response passes onSend twice if a later hook fails. */
   #lines: readonly string[] = []
 
-  constructor (registration: Registration, request: FastifyRequest, replyOf: () => FastifyReply | null, route: RouteSettings, cookies: Readonly<Record<string, string | undefined>>) {
+  constructor (registration: Registration, request: FastifyRequest, replyOf: () => FastifyReply | undefined, route: RouteSettings) {
     this.#registration = registration
     this.#request = request
     this.#route = route
-    this.#cookies = cookies
-    this.#value = registration.cookie.valueIn(cookies)
+    this.#value = registration.cookie.valueIn(request.headers.cookie)
     this.#replyOf = replyOf
     this.#session = new OpenedSession(this)
   }
@@ -60,7 +58,7 @@ export class RequestSession implements SessionHost, SessionExtras {
   get isResponseWritten (): boolean {
     if (this.isDecided) return true
     const reply = this.#replyOf()
-    return reply !== null && (reply.sent || reply.raw.headersSent)
+    return reply !== undefined && (reply.sent || reply.raw.headersSent)
   }
 
   /** The request carried the cookie, accepted or refused. */
@@ -112,14 +110,13 @@ export class RequestSession implements SessionHost, SessionExtras {
   decide (reply: FastifyReply): void | Promise<void> {
     this.isDecided = true
     if (!this.#session.isLoaded || this.hasFailed) return
-    const now = currentSecond()
-    const { mode } = this.#registration
     const plan = this.#session.plan()
     // A response that passes here again keeps the cookie that it has.
     if (plan.kind === 'nothing' || this.#hasEnded) return
     // A session of which the browser would not learn is not begun.
     if (plan.kind === 'create' && this.#isTransportRefused()) return
-    const commitment = mode.commit(plan, this.#session.origin, now)
+    const now = currentSecond()
+    const commitment = this.#registration.mode.commit(plan, this.#session.origin, now)
     if (commitment instanceof Promise) return commitment.then(committed => this.#send(reply, plan, committed, now))
     this.#send(reply, plan, commitment, now)
   }
@@ -160,10 +157,11 @@ export class RequestSession implements SessionHost, SessionExtras {
 
   #linesOf (cookie: Commitment['cookie'], now: number): string[] {
     const { cookie: writer, settings } = this.#registration
+    const { cookie: header } = this.#request.headers
     if (cookie === 'unchanged') return []
-    if (cookie !== 'expired') return writer.lines(cookie.value, this.#cookies, cookie.record.createdAt + settings.absoluteTimeout - now)
+    if (cookie !== 'expired') return writer.lines(cookie.value, header, cookie.record.createdAt + settings.absoluteTimeout - now)
     // A cross-site request comes without the cookie, which is SameSite: its answer must not delete the cookie all the same.
-    return this.isCookiePresent ? writer.expiry(this.#cookies) : []
+    return this.isCookiePresent ? writer.expiry(header) : []
   }
 
   #put (reply: FastifyReply, lines: readonly string[]): void {

@@ -1,25 +1,30 @@
-import type { CookieSerializeOptions } from '@fastify/cookie'
+import { cookieIn } from './cookie-header.js'
 import { assertCookieFits, type CookiePolicy } from './cookie-policy.js'
-import { join, longestValueOf, split, staleChunks } from './sealed/chunks.js'
+import { chunkNames, join, longestValueOf, split } from './sealed/chunks.js'
 
-type Cookies = Readonly<Record<string, string | undefined>>
+/** Of a request. */
+type CookieHeader = string | undefined
+
+const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const
 
 /** Reads and writes the cookie of one session, which may be spread over several. */
 export class SessionCookie {
   readonly #name: string
   readonly #chunks: number
+  /** How each of its cookies begins in a header. */
+  readonly #starts: readonly string[]
   /** What comes after the value. */
   readonly #attributes: string
   readonly #expiry: string
   readonly #isPersistent: boolean
 
-  constructor ({ name, attributes, isPersistent }: CookiePolicy, chunks: number, serialize: (name: string, value: string, options?: Omit<CookieSerializeOptions, 'secure'> & { secure?: boolean }) => string) {
+  constructor ({ name, attributes, isPersistent }: CookiePolicy, chunks: number) {
     this.#name = name
     this.#chunks = chunks
+    this.#starts = chunkNames(name).map(chunkName => `${chunkName}=`)
     this.#isPersistent = isPersistent
-    // Not through reply.setCookie(), which would add the application's own defaults, such as a Domain that __Host- forbids.
-    this.#attributes = serialize(name, '', attributes).slice(`${name}=`.length)
-    this.#expiry = serialize(name, '', { ...attributes, maxAge: 0, expires: new Date(0) }).slice(`${name}=`.length)
+    this.#attributes = attributesText(attributes)
+    this.#expiry = `; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT${this.#attributes}`
   }
 
   get name (): string { return this.#name }
@@ -27,27 +32,45 @@ export class SessionCookie {
   /** Characters. */
   get longestValue (): number { return longestValueOf(this.#name, this.#chunks) }
 
-  valueIn (cookies: Cookies): string | undefined {
-    return join(this.#name, cookies)
+  valueIn (header: CookieHeader): string | undefined {
+    return join(this.#name, index => this.#chunkIn(header, index))
   }
 
   /**
    * The Set-Cookie lines of a value. Throws `FST_KEEP_SECURE_SESSION_TOO_LARGE`.
    * @param maxAge how long (s) the session can last, for a cookie that outlives the browser
    */
-  lines (value: string, cookies: Cookies, maxAge: number): string[] {
+  lines (value: string, header: CookieHeader, maxAge: number): string[] {
     assertCookieFits(this.#name, value, this.longestValue)
     const attributes = this.#isPersistent ? `; Max-Age=${maxAge}${this.#attributes}` : this.#attributes
-    const chunks = split(this.#name, value)
-    return [...chunks.map(chunk => `${chunk.name}=${chunk.value}${attributes}`), ...this.#expired(staleChunks(this.#name, cookies, chunks.length))]
+    const lines = split(this.#name, value).map(chunk => `${chunk.name}=${chunk.value}${attributes}`)
+    return lines.concat(this.#stale(header, lines.length))
   }
 
   /** The lines that take the cookie from the browser. */
-  expiry (cookies: Cookies): string[] {
-    return this.#expired([this.#name, ...staleChunks(this.#name, cookies, 1)])
+  expiry (header: CookieHeader): string[] {
+    return [`${this.#name}=${this.#expiry}`, ...this.#stale(header, 1)]
   }
 
-  #expired (names: readonly string[]): string[] {
-    return names.map(name => `${name}=${this.#expiry}`)
+  /** The lines that take from the browser what a shorter value leaves behind: further cookies from the given index on. */
+  #stale (header: CookieHeader, from: number): string[] {
+    const left = this.#starts.filter((_, index) => index >= from && this.#chunkIn(header, index) !== undefined)
+    return left.map(start => start + this.#expiry)
   }
+
+  #chunkIn (header: CookieHeader, index: number): string | undefined {
+    return header === undefined ? undefined : cookieIn(header, this.#starts[index] as string)
+  }
+}
+
+/** RFC 6265bis 4.1.1; Partitioned: CHIPS. */
+function attributesText ({ domain, path, secure, partitioned, sameSite }: CookiePolicy['attributes']): string {
+  return [
+    ...domain === undefined ? [] : [`Domain=${domain}`],
+    `Path=${path}`,
+    'HttpOnly',
+    ...secure ? ['Secure'] : [],
+    ...partitioned ? ['Partitioned'] : [],
+    `SameSite=${SAME_SITE[sameSite]}`,
+  ].map(attribute => `; ${attribute}`).join('')
 }

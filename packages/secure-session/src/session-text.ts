@@ -3,14 +3,19 @@
  * JSON.stringify writes no line breaks, so that the data can be handed on without being parsed.
  */
 
+export type Fact = string | number | null | undefined
+
 export interface SessionText {
   readonly facts: readonly unknown[]
   /** JSON text of an object. */
   readonly data: string
 }
 
-export function toText (facts: readonly unknown[], data: string): string {
-  return `${JSON.stringify(facts)}\n${data}`
+export function toText (facts: readonly Fact[], data: string): string {
+  // Most are numbers: JSON.stringify of the whole takes four times as long.
+  let line = ''
+  for (const fact of facts) line += `${line === '' ? '[' : ','}${typeof fact === 'string' ? JSON.stringify(fact) : String(fact ?? null)}`
+  return `${line}]\n${data}`
 }
 
 /** What `toText` wrote, or `undefined` for a text whose first line is no array. The data is not looked at. */

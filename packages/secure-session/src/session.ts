@@ -75,9 +75,9 @@ export interface SessionMethods {
   csrfToken (): string
 
   /**
-   * Calls the listener once when the session ends: at once for what happens in this process, within 10 s for what
-   * happens in another (with a store or a `revocation`), and at its limits. For closing WebSockets. Once the response is
-   * sent `regenerate()` in another request counts as an end too.
+   * Calls the listener once when the session ends: at once for what happens in this process and in the other workers of
+   * its supervisor, within 10 s for what happens elsewhere (with a store or a `revocation`), and at its limits. For closing
+   * WebSockets. Once the response is sent `regenerate()` in another request counts as an end too.
    * @returns a function that takes the listener away
    * @example socket.on('close', request.session.onEnd(() => socket.close(4401, 'session ended')))
    */

@@ -76,7 +76,7 @@ export function sessionsOf (registration: Registration, routes: ReadonlyMap<stri
       const count = await able.destroyAll(subject)
       // One may have begun, or ended, since they were listed.
       for (let index = 0; index < count; index++) events.publish('destroyed', () => handles[index] ?? '', subject)
-      watch.endAll(subject)
+      watch.endAll(subject, handles)
       return count
     },
     describe: route => ({ ...policyOf(registration), ...route !== undefined && { route: useOf(settings, routes.get(routeKey(route.method, route.url))) } }),
@@ -90,7 +90,7 @@ function policyOf ({ settings, cookie, keyCount, isEndShared }: Registration): S
   return {
     name,
     mode: store === undefined ? 'sealed cookie' : 'store',
-    cookie: cookie.lines('', {}, absoluteTimeout)[0] ?? '',
+    cookie: cookie.lines('', undefined, absoluteTimeout)[0] ?? '',
     idleTimeout,
     absoluteTimeout,
     renewAfter,

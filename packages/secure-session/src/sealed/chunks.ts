@@ -27,25 +27,25 @@ export function split (name: string, value: string): Chunk[] {
   return pieces.map((piece, index) => ({ name: chunkName(name, index), value: index === 0 ? `${pieces.length}.${piece}` : piece }))
 }
 
-/** The value in a request's cookies: of those of its name, as many as the first one says. `undefined` if there is none. */
-export function join (name: string, cookies: Readonly<Record<string, string | undefined>>): string | undefined {
-  const first = cookies[name]
-  const count = first === undefined ? undefined : /^([2-9])\./.exec(first)?.[1]
-  if (first === undefined || count === undefined || Number(count) > MOST_CHUNKS) return first
+/**
+ * The value in a request's cookies: of those of its name, as many as the first one says. `undefined` if there is none.
+ * @param chunkAt the value of the cookie with that index in `chunkNames`
+ */
+export function join (name: string, chunkAt: (index: number) => string | undefined): string | undefined {
+  const first = chunkAt(0)
+  if (first?.[1] !== '.') return first
+  const count = Number(first[0])
+  if (!(count >= 2 && count <= MOST_CHUNKS)) return first
   let value = first.slice(2)
-  for (let index = 1; index < Number(count); index++) value += cookies[chunkName(name, index)] ?? ''
+  for (let index = 1; index < count; index++) value += chunkAt(index) ?? ''
   // Only as `split` makes them: with a point in it the first piece alone opens nowhere.
   const chunks = split(name, value)
-  return chunks.length === Number(count) && chunks[0]?.value === first ? value : first
+  return chunks.length === count && chunks[0]?.value === first ? value : first
 }
 
-/** The further cookies of the name in a request from the given index on: what a shorter value leaves behind. */
-export function staleChunks (name: string, cookies: Readonly<Record<string, string | undefined>>, from: number): string[] {
-  const names: string[] = []
-  for (let index = Math.max(from, 1); index < MOST_CHUNKS; index++) {
-    if (cookies[chunkName(name, index)] !== undefined) names.push(chunkName(name, index))
-  }
-  return names
+/** The names of all cookies over which a value of this name can be spread. */
+export function chunkNames (name: string): string[] {
+  return Array.from({ length: MOST_CHUNKS }, (_, index) => chunkName(name, index))
 }
 
 function chunkName (name: string, index: number): string {

@@ -25,7 +25,9 @@ export interface End {
  */
 export class EndedSessions {
   readonly #ends = new Map<string, End>()
-  readonly #seals = new Map<string, number>()
+  /** In two parts: when the newer one is full, the older one goes. */
+  #seals = new Map<string, number>()
+  #olderSeals = new Map<string, number>()
   readonly #most: number
 
   constructor (most: number) {
@@ -59,19 +61,24 @@ export class EndedSessions {
     this.#ends.delete(id)
     this.#ends.set(id, { from: Math.min(from, earlier?.from ?? from), until: Math.max(until, earlier?.until ?? until) })
     this.#seals.delete(id)
+    this.#olderSeals.delete(id)
     return this.#forget()
   }
 
   /** Whether this process has sealed the session after `sealedAt` (ms since 1970). */
   isSealedSince (id: string, sealedAt: number): boolean {
-    return (this.#seals.get(id) ?? 0) > sealedAt
+    return this.#lastSealOf(id) > sealedAt
   }
 
   noteSeal (id: string, sealedAt: number): void {
-    const known = this.#seals.get(id) ?? 0
-    this.#seals.delete(id)
-    this.#seals.set(id, Math.max(known, sealedAt))
-    if (this.#seals.size > this.#most) this.#seals.delete(this.#seals.keys().next().value as string)
+    this.#seals.set(id, Math.max(this.#lastSealOf(id), sealedAt))
+    if (this.#seals.size < this.#most / 2) return
+    this.#olderSeals = this.#seals
+    this.#seals = new Map()
+  }
+
+  #lastSealOf (id: string): number {
+    return this.#seals.get(id) ?? this.#olderSeals.get(id) ?? 0
   }
 
   #forget (): boolean {

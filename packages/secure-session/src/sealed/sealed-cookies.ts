@@ -2,6 +2,7 @@ import { expiryOf, isInFuture, passedLimit, type Lifetimes } from '../lifetimes.
 import type { RefusalReason } from '../events.js'
 import type { SessionRecord } from '../session-record.js'
 import { fromText, isNumberOrNull, isTextOrNull, isTime, objectFrom, toText } from '../session-text.js'
+import { storedId } from '../stored-id.js'
 import type { KeyRing } from './key-ring.js'
 import { open, seal, type SealContext } from './seal.js'
 import { VerifiedCache } from './verified-cache.js'
@@ -20,6 +21,8 @@ export interface OpenedCookie extends SealedContent {
   readonly isKeyRetired: boolean
   /** Of the key that it was sealed with. */
   readonly keyId: Buffer
+  /** What a store or a `revocation` knows of its id. */
+  readonly handle: string
 }
 
 export interface SealedCookiesOptions extends Lifetimes {
@@ -67,7 +70,7 @@ export class SealedCookies {
     if (isInFuture(record, now)) return { refused: 'time-in-future' }
     const passed = passedLimit(record, this.#lifetimes, now)
     if (passed !== undefined) return { refused: passed }
-    const cookie: OpenedCookie = Object.freeze({ ...content, isKeyRetired: opened.isKeyRetired, keyId: opened.keyId })
+    const cookie: OpenedCookie = Object.freeze({ ...content, isKeyRetired: opened.isKeyRetired, keyId: opened.keyId, handle: storedId(record.id) })
     this.#cache.set(value, cookie, expiryOf(record, this.#lifetimes))
     return cookie
   }

@@ -1,9 +1,10 @@
 import type { OpenedCookie } from './sealed-cookies.js'
 
 /** Bytes counted for an entry besides its two texts. */
-const OVERHEAD = 300
+const OVERHEAD = 400
 
 interface Entry {
+  readonly key: string
   readonly content: OpenedCookie
   readonly bytes: number
   /** Seconds since 1970. */
@@ -38,7 +39,7 @@ export class VerifiedCache {
     // A Map keeps the order of insertion: the first entry is then the one used least recently.
     if (this.#entries.size > 1) {
       this.#entries.delete(value)
-      this.#entries.set(value, entry)
+      this.#entries.set(entry.key, entry)
     }
     return entry.content
   }
@@ -49,7 +50,9 @@ export class VerifiedCache {
     const bytes = OVERHEAD + 2 * (value.length + content.data.length)
     if (bytes > this.#limit) return
     this.delete(value)
-    this.#entries.set(value, { content, bytes, endsAt })
+    // A copy, because a piece of the request's header keeps all of that in memory.
+    const key = Buffer.from(value, 'latin1').toString('latin1')
+    this.#entries.set(key, { key, content, bytes, endsAt })
     this.#bytes += bytes
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#limit) break

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { optionChecker, string } from '@fastkeep/options'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { configurationError, StoreUnusable } from '../errors.js'
@@ -17,6 +18,18 @@ export interface LmdbStoreOptions {
 
 const checkOptions = optionChecker('secure-session')
 const rules = { path: string('the path of a directory', /^[^\0]+$/) }
+
+const ENVIRONMENT = {
+  encoding: 'string',
+  maxDbs: 3,
+  // With it lmdb makes a promise for each commit that nobody can hear: one that fails would end the process.
+  eventTurnBatching: false,
+  // So that what is written in one turn of the event loop is one commit all the same.
+  txnStartThreshold: 1000,
+} as const
+
+/** How long (ms) to wait for the database to close after a commit that failed: lmdb waits for that one for ever. */
+const LONGEST_CLOSE = 1000
 
 /** How often (ms) expired entries are looked for, and how many are looked at then. */
 const SWEEP_INTERVAL = 10_000
@@ -39,6 +52,7 @@ export class LmdbStore implements SessionStore {
   readonly #sessionsInTurn: Parts
   readonly #endsInTurn: Parts
   #isClosed = false
+  #hasFailed = false
 
   constructor (options: LmdbStoreOptions) {
     checkOptions(options, rules)
@@ -60,7 +74,7 @@ export class LmdbStore implements SessionStore {
         return currentSecond() >= from
       },
       end: async (id, { from, until }: End) => {
-        await this.#root.transaction(() => {
+        await this.#write(() => {
           const [earlier = from] = timesIn(this.#ends.get(id))
           this.#ends.putSync(id, `${Math.min(from, earlier)} ${until}`)
         })
@@ -74,27 +88,27 @@ export class LmdbStore implements SessionStore {
   }
 
   async create (id: string, session: StoredSession, moment: Moment): Promise<void> {
-    await this.#root.transaction(() => createIn(this.#table, id, session, moment))
+    await this.#write(() => createIn(this.#table, id, session, moment))
   }
 
   async patch (id: string, changes: FieldChanges, moment: Moment, ifVersion?: number): Promise<'done' | 'missing' | 'conflict'> {
-    return await this.#root.transaction(() => patchIn(this.#table, id, changes, moment, ifVersion))
+    return await this.#write(() => patchIn(this.#table, id, changes, moment, ifVersion))
   }
 
   async rename (oldId: string, newId: string, renaming: Renaming, moment: Moment): Promise<'done' | 'missing' | 'moved'> {
-    return await this.#root.transaction(() => renameIn(this.#table, oldId, newId, renaming, moment))
+    return await this.#write(() => renameIn(this.#table, oldId, newId, renaming, moment))
   }
 
   async touch (id: string, moment: Moment): Promise<boolean> {
-    return await this.#root.transaction(() => touchIn(this.#table, id, moment)) !== undefined
+    return await this.#write(() => touchIn(this.#table, id, moment)) !== undefined
   }
 
   async destroy (id: string): Promise<boolean> {
-    return await this.#root.transaction(() => destroyIn(this.#table, id, currentSecond()))
+    return await this.#write(() => destroyIn(this.#table, id, currentSecond()))
   }
 
   async destroyAll (subject: string): Promise<number> {
-    return await this.#root.transaction(() => destroyAllIn(this.#table, subject, currentSecond()))
+    return await this.#write(() => destroyAllIn(this.#table, subject, currentSecond()))
   }
 
   async list (subject: string): Promise<SessionSummary[]> {
@@ -105,11 +119,28 @@ export class LmdbStore implements SessionStore {
     if (this.#isClosed) return
     this.#isClosed = true
     clearInterval(this.#sweeper)
-    await this.#root.close()
+    const closed = this.#root.close()
+    await (this.#hasFailed ? Promise.race([closed, delay(LONGEST_CLOSE)]) : closed)
+  }
+
+  /** Rejects, and nothing is written, where the commit fails, as on a full disk. */
+  async #write<Result> (task: () => Result): Promise<Result> {
+    try {
+      const result = await this.#root.transaction(task)
+      this.#hasFailed = false
+      return result
+    } catch (error) {
+      const { commitError } = error as { commitError?: Promise<unknown> }
+      if (commitError === undefined) throw error
+      this.#hasFailed = true
+      // The reason comes by a promise of its own, which would end the process if nobody heard it.
+      commitError.catch(() => {})
+      throw new Error('LMDB could not write to its directory: is the disk full?', { cause: error })
+    }
   }
 
   async #renew (id: string, moment: Moment): Promise<StoredSession | undefined> {
-    const renewed = await this.#root.transaction(() => touchIn(this.#table, id, moment))
+    const renewed = await this.#write(() => touchIn(this.#table, id, moment))
     return renewed && { ...renewed, isRenewed: true }
   }
 
@@ -119,7 +150,7 @@ export class LmdbStore implements SessionStore {
     const expired = this.#sessionsInTurn.next().filter(id => (this.#table.get(id)?.expiresAt ?? Infinity) <= now)
     const ended = this.#endsInTurn.next().filter(id => this.#untilOf(id) <= now)
     if (expired.length + ended.length === 0) return
-    await this.#root.transaction(() => {
+    await this.#write(() => {
       for (const id of expired) this.#table.deleteExpired(id, now)
       for (const id of ended) if (this.#untilOf(id) <= now) this.#ends.removeSync(id)
     })
@@ -149,7 +180,7 @@ class Parts {
 function opened (path: string): RootDatabase<string, string> {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    return open<string, string>({ path: join(path, 'sessions.mdb'), encoding: 'string', maxDbs: 3 })
+    return open<string, string>({ path: join(path, 'sessions.mdb'), ...ENVIRONMENT })
   } catch (error) {
     throw configurationError(new StoreUnusable(`LmdbStore: cannot open a database in "${path}" (${(error as Error).message}). It must be a directory on a local disk that this user may write to`, { cause: error as Error }))
   }

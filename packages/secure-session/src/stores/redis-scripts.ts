@@ -25,12 +25,11 @@ local function renew(now, idle, absolute)
 end
 `
 
-/** ARGV: now, idle timeout, absolute timeout, renew after (-1: never). @returns 1 if renewed else 0, and the hash */
-export const READ = script(`${RENEW}
+/** ARGV: now, idle timeout, absolute timeout, renew after. @returns 1 if renewed else 0, and the hash */
+export const RENEW_IF_DUE = script(`${RENEW}
 local times = redis.call('HMGET', KEYS[1], 'r', 'm')
-if not times[1] then return false end
-local now, after = tonumber(ARGV[1]), tonumber(ARGV[4])
-local due = not times[2] and after >= 0 and now - tonumber(times[1]) >= after
+local now = tonumber(ARGV[1])
+local due = times[1] and not times[2] and now - tonumber(times[1]) >= tonumber(ARGV[4])
 if due then renew(now, tonumber(ARGV[2]), tonumber(ARGV[3])) end
 return { due and 1 or 0, redis.call('HGETALL', KEYS[1]) }
 `)

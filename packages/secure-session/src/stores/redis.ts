@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { optionChecker, string, type Rule } from '@fastkeep/options'
-import { currentSecond, expiryOf, type Moment } from '../lifetimes.js'
+import { optionChecker, secret, string, type Rule } from '@fastkeep/options'
+import { currentSecond, expiryOf, isRenewalDue, type Moment } from '../lifetimes.js'
 import type { Revocation } from '../sealed/ended-sessions.js'
-import { CREATE, DESTROY, END, INDEX, MOVE, PATCH, READ, TOUCH, type Script } from './redis-scripts.js'
+import { CREATE, DESTROY, END, INDEX, MOVE, PATCH, RENEW_IF_DUE, TOUCH, type Script } from './redis-scripts.js'
 import { renamed, type FieldChanges, type Renaming, type SessionStore, type SessionSummary, type StoredSession } from './store.js'
 
 /** The part of an ioredis client, or Cluster, that is used. */
@@ -18,11 +18,14 @@ export interface RedisStoreOptions {
 }
 
 const checkOptions = optionChecker('secure-session')
-const client: Rule = { expected: 'a client or Cluster of ioredis', accepts: value => typeof value === 'object' && value !== null && 'call' in value && typeof value.call === 'function' }
+const client: Rule = secret({
+  expected: 'a client of ioredis, or a Cluster with the option scaleReads: \'master\'',
+  accepts: value => typeof value === 'object' && value !== null && 'call' in value && typeof value.call === 'function' && readsFromMasters(value),
+})
 const rules = { client, prefix: string('a string of 1 to 100 characters', /^[^]{1,100}$/) }
 
 /**
- * Sessions in Redis or Valkey, for many machines. One round trip for each read and each write.
+ * Sessions in Redis or Valkey, for many machines. One round trip for each read and each write, two for a read that renews.
  * What was answered is as safe as Redis is set up to keep it: see the README for persistence and `noeviction`.
  *
  * @example
@@ -55,9 +58,11 @@ export class RedisStore implements SessionStore {
   }
 
   async read (id: string, moment: Moment): Promise<StoredSession | undefined> {
-    const session = await this.#read(id, moment)
+    const found = await this.#read(id)
+    // Few reads renew, and a script costs Redis three times as much as this command.
+    const session = found !== undefined && isRenewalDue(found, moment, moment.now) ? await this.#renewed(id, moment) : found
     // Under an id in its grace there is something as long as the next one lives.
-    return session?.movedTo !== undefined && await this.#resolve(session.movedTo, moment) === undefined ? undefined : session
+    return session?.movedTo !== undefined && await this.#resolve(session.movedTo) === undefined ? undefined : session
   }
 
   async create (id: string, session: StoredSession, moment: Moment): Promise<void> {
@@ -80,9 +85,9 @@ export class RedisStore implements SessionStore {
   // then the former one points to it, unless somebody has written to it meanwhile, and then all begins again.
   async rename (oldId: string, newId: string, renaming: Renaming, moment: Moment): Promise<'done' | 'missing' | 'moved'> {
     for (;;) {
-      const session = await this.#read(oldId, { ...moment, renewAfter: Infinity })
+      const session = await this.#read(oldId)
       if (session === undefined) return 'missing'
-      if (session.movedTo !== undefined) return await this.#resolve(session.movedTo, moment) === undefined ? 'missing' : 'moved'
+      if (session.movedTo !== undefined) return await this.#resolve(session.movedTo) === undefined ? 'missing' : 'moved'
       await this.create(newId, renamed(session, renaming), moment)
       const outcome = await this.#run(MOVE, this.#key(oldId), session.version, newId, renaming.grace)
       if (outcome === 1) return 'done'
@@ -120,17 +125,20 @@ export class RedisStore implements SessionStore {
 
   async close (): Promise<void> {}
 
-  async #read (id: string, { now, idleTimeout, absoluteTimeout, renewAfter }: Moment): Promise<StoredSession | undefined> {
-    const answer = await this.#run(READ, this.#key(id), now, idleTimeout, absoluteTimeout, Number.isFinite(renewAfter) ? renewAfter : -1)
-    if (answer === null) return undefined
-    const [renewed, hash] = answer as [number, string[]]
+  async #read (id: string): Promise<StoredSession | undefined> {
+    return sessionFrom(await this.#client.call('HGETALL', this.#key(id)) as string[], false)
+  }
+
+  /** As it is then, which may be renewed by another, moved or gone. */
+  async #renewed (id: string, { now, idleTimeout, absoluteTimeout, renewAfter }: Moment): Promise<StoredSession | undefined> {
+    const [renewed, hash] = await this.#run(RENEW_IF_DUE, this.#key(id), now, idleTimeout, absoluteTimeout, renewAfter) as [number, string[]]
     return sessionFrom(hash, renewed === 1)
   }
 
   /** The id under which a session lives that was at this one. */
-  async #resolve (id: string, moment: Moment): Promise<string | undefined> {
-    const session = await this.#read(id, { ...moment, renewAfter: Infinity })
-    return session?.movedTo === undefined ? session && id : await this.#resolve(session.movedTo, moment)
+  async #resolve (id: string): Promise<string | undefined> {
+    const session = await this.#read(id)
+    return session?.movedTo === undefined ? session && id : await this.#resolve(session.movedTo)
   }
 
   async #handlesOf (subject: string): Promise<string[]> {
@@ -159,6 +167,12 @@ export class RedisStore implements SessionStore {
   }
 }
 
+/** A replica may not know yet that a session has ended. */
+function readsFromMasters (client: object): boolean {
+  const { isCluster, options } = client as { isCluster?: boolean, options?: { scaleReads?: unknown } }
+  return isCluster !== true || options?.scaleReads === 'master'
+}
+
 function hashOf ({ version, createdAt, renewedAt, subject, authenticatedAt, data }: StoredSession): Array<string | number> {
   const fields = Object.entries(JSON.parse(data) as object).flatMap(([name, value]) => [`d:${name}`, JSON.stringify(value)])
   return [
@@ -169,7 +183,9 @@ function hashOf ({ version, createdAt, renewedAt, subject, authenticatedAt, data
   ]
 }
 
-function sessionFrom (hash: readonly string[], isRenewed: boolean): StoredSession {
+/** `undefined` for a hash without fields, which is what Redis has for a key that is not there. */
+function sessionFrom (hash: readonly string[], isRenewed: boolean): StoredSession | undefined {
+  if (hash.length === 0) return undefined
   const facts: Record<string, string> = {}
   const fields: string[] = []
   for (let index = 0; index < hash.length; index += 2) {

@@ -36,7 +36,7 @@ export class StoredSessions implements SessionMode {
   read (value: string, now: number): Reading | Promise<Reading> {
     const cookie = this.#options.cookies.open(value, now)
     if ('refused' in cookie) return cookie
-    const stored = this.#options.store.read(storedId(cookie.record.id), this.#moment(now))
+    const stored = this.#options.store.read(cookie.handle, this.#moment(now))
     return stored instanceof Promise ? stored.then(found => this.#readingOf(cookie, found, now)) : this.#readingOf(cookie, stored, now)
   }
 

@@ -1,5 +1,5 @@
 import { expiryOf, isRenewalDue, type Moment } from '../lifetimes.js'
-import { isNumberOrNull, isTextOrNull, isTime } from '../session-text.js'
+import { isNumberOrNull, isTextOrNull, isTime, type Fact } from '../session-text.js'
 import { mergeFields, renamed, type FieldChanges, type Renaming, type SessionSummary, type StoredSession } from './store.js'
 
 /** A session in a table. */
@@ -99,7 +99,7 @@ function entryOf ({ version, createdAt, renewedAt: before, subject, authenticate
 }
 
 /** What is known of an entry besides its data, for JSON. */
-export function factsOf ({ version, createdAt, renewedAt, expiresAt, subject, authenticatedAt, movedTo }: Entry): readonly unknown[] {
+export function factsOf ({ version, createdAt, renewedAt, expiresAt, subject, authenticatedAt, movedTo }: Entry): readonly Fact[] {
   return [version, createdAt, renewedAt, expiresAt, subject ?? null, authenticatedAt ?? null, movedTo ?? null]
 }
 
