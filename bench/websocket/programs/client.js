@@ -78,8 +78,16 @@ const TASKS = {
   // How old messages are when they come, by the time in them. Argument: clients.
   async latency (clients) {
     let ages = []
-    await openMany(Number(clients), port, '/topic', chunk => {
-      for (let at = 0; at + FRAME <= chunk.length; at += FRAME) ages.push(Number(process.hrtime.bigint() - BigInt(chunk.toString('latin1', at + 4, at + 24).trim())) / 1000)
+    /** Where the next frame begins, by bytes after the last chunk: chunks are cut anywhere. */
+    const offsets = new Map()
+    await openMany(Number(clients), port, '/topic', (chunk, socket) => {
+      let at = offsets.get(socket) ?? 0
+      for (; at < chunk.length; at += FRAME) {
+        const time = chunk.toString('latin1', at + 4, at + 24)
+        // One that is cut in two is not looked at.
+        if (time.length === 20) ages.push(Number(process.hrtime.bigint() - BigInt(time.trim())) / 1000)
+      }
+      offsets.set(socket, at - chunk.length)
     })
     lines.on('line', () => {
       const sorted = Float64Array.from(ages).sort()
