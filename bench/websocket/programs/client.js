@@ -9,6 +9,10 @@ lines.on('close', () => process.exit())
 /** Bytes of a frame with 256 bytes of text. */
 const FRAME = 260
 
+/** First byte of a ping, and its bytes in all. */
+const PING = 0x89
+const PING_FRAME = 2
+
 const TASKS = {
   // Acknowledges 8 bursts at once, by the bytes that have come. Arguments: clients, messages in a burst.
   async topic (clients, burst) {
@@ -68,7 +72,7 @@ const TASKS = {
     const pong = frame(10)
     let [pings, lost] = [0, 0]
     const sockets = await openMany(Number(clients), port, '/idle', (chunk, socket) => {
-      if (chunk[0] !== 0x89) return
+      if (chunk[0] !== PING) return
       pings++
       socket.write(pong)
     })
@@ -78,8 +82,17 @@ const TASKS = {
   // How old messages are when they come, by the time in them. Argument: clients.
   async latency (clients) {
     let ages = []
-    await openMany(Number(clients), port, '/topic', chunk => {
-      for (let at = 0; at + FRAME <= chunk.length; at += FRAME) ages.push(Number(process.hrtime.bigint() - BigInt(chunk.toString('latin1', at + 4, at + 24).trim())) / 1000)
+    /** Where the next frame begins, by bytes after the last chunk: chunks are cut anywhere. */
+    const offsets = new Map()
+    await openMany(Number(clients), port, '/topic', (chunk, socket) => {
+      let at = offsets.get(socket) ?? 0
+      for (; at < chunk.length; at += chunk[at] === PING ? PING_FRAME : FRAME) {
+        if (chunk[at] === PING) continue
+        const time = chunk.toString('latin1', at + 4, at + 24)
+        // One that is cut in two is not looked at.
+        if (time.length === 20) ages.push(Number(process.hrtime.bigint() - BigInt(time.trim())) / 1000)
+      }
+      offsets.set(socket, at - chunk.length)
     })
     lines.on('line', () => {
       const sorted = Float64Array.from(ages).sort()
