@@ -12,7 +12,6 @@ import type { BoundSockets } from '../server/bound-sockets.js'
 import type { ListenOptions } from '../server/listen-options.js'
 import type { Holder } from '../server/server.js'
 import { assertNothingRunsBefore } from './early-code.js'
-import { giveMemoryBack } from './give-memory-back.js'
 import { keptSecrets } from './kept-secrets.js'
 import type { RecycleOptions } from './recycling.js'
 import { readSecrets } from './secrets.js'
@@ -181,7 +180,6 @@ export class Supervisor {
       throw error
     })
     this.#engine.log(`All ${this.#workers.target} workers are new`)
-    giveMemoryBack()
   }
 
   /**
@@ -251,7 +249,6 @@ export class Supervisor {
     for (const url of this.urls) {
       this.#engine.log(`${this.#workers.target} workers serve on ${url}`, 'info', undefined, 'FST_KEEP_ENGINE_SERVING')
     }
-    giveMemoryBack()
   }
 
   async #stop (deadline: AbortSignal): Promise<void> {
