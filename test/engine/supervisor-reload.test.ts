@@ -56,10 +56,10 @@ test('a reload whose first worker fails changes nothing and says why; the next o
 
 test('a third reload waits for the workers of the first one, and cuts nobody', async t => {
   const { supervisor, deploy, get } = await supervisedService(t, { workers: 1 })
-  const slow = get('/slow?ms=6000')
+  const slow = get('/slow?ms=4500')
   await supervisor.match(/slow begun/)
   for (const generation of ['1', '2', '3']) {
-    const held = get('/slow?ms=6000')
+    const held = get('/slow?ms=4500')
     await supervisor.match(new RegExp(`(?:slow begun[^]*){${Number(generation) + 1}}`))
     deploy(generation)
     supervisor.kill('SIGHUP')

@@ -17,12 +17,14 @@ export interface HandedSocket {
  * all together, those of a predecessor by their address.
  */
 export class InheritedSockets {
-  readonly #activated: InheritedDescriptor[]
+  readonly #activated: Array<InheritedDescriptor & { readonly path?: string }>
   readonly #handed: Array<HandedSocket & { readonly address: Address }>
 
   constructor (activated: readonly InheritedDescriptor[], handed: readonly HandedSocket[]) {
     const handedOn = handed.filter(({ activation }) => activation !== undefined)
-    this.#activated = [...activated, ...handedOn.map(({ fd, activation }) => ({ fd, name: activation === '' ? undefined : activation }))]
+    this.#activated = [...activated, ...handedOn.map(({ fd, activation, address }) => ({
+      fd, name: activation === '' ? undefined : activation, ...address !== undefined && 'path' in address ? { path: address.path } : {},
+    }))]
     this.#handed = handed.filter((socket): socket is HandedSocket & { address: Address } => socket.activation === undefined && socket.address !== undefined)
   }
 
@@ -30,7 +32,7 @@ export class InheritedSockets {
   takeActivated (name: string | undefined): Listener[] {
     const mine = this.#activated.filter(descriptor => name === undefined || descriptor.name === name)
     for (const descriptor of mine) this.#activated.splice(this.#activated.indexOf(descriptor), 1)
-    return mine.map(descriptor => Listener.activated(descriptor))
+    return mine.map(descriptor => Listener.activated(descriptor, descriptor.path))
   }
 
   /** The one that a predecessor had at this address; at any port where the system may choose one. */

@@ -26,6 +26,7 @@ export class Listener {
   #close: () => void
   #remove: () => void
   #isInherited = false
+  #path: string | undefined
   #stopAccepting: () => AcceptPause | undefined = () => undefined
   #pause: AcceptPause | undefined
   #sendable: ListeningHandle | undefined
@@ -57,9 +58,15 @@ export class Listener {
     return listener
   }
 
-  /** A socket of socket activation; it tells its address once it listens, and its path is the service manager's. */
-  static activated ({ fd, name = '' }: InheritedDescriptor): Listener {
-    return new Listener(undefined, fd, { fd }, () => closeSync(fd), nothing, name)
+  /**
+   * A socket of socket activation; it tells its address once it listens, and its path is the service manager's.
+   *
+   * @param path of a unix socket, where who passed it has said so: the system does not tell it
+   */
+  static activated ({ fd, name = '' }: InheritedDescriptor, path?: string): Listener {
+    const listener = new Listener(undefined, fd, { fd }, () => closeSync(fd), nothing, name)
+    listener.#path = path
+    return listener
   }
 
   /**
@@ -90,7 +97,7 @@ export class Listener {
 
   /** Accepts connections for a server, which owns the socket from then on. */
   async listen (server: NetServer, backlog = DEFAULT_BACKLOG): Promise<void> {
-    const path = this.#address !== undefined && 'path' in this.#address ? this.#address.path : `descriptor ${this.fd}`
+    const path = this.#address !== undefined && 'path' in this.#address ? this.#address.path : this.#path ?? `descriptor ${this.fd}`
     const { address } = server
     // Of a unix socket that it was given by its descriptor a server does not know the name.
     server.address = () => Reflect.apply(address, server, []) ?? path
