@@ -29,6 +29,11 @@ export function format (address: Address): string {
   return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
 }
 
+/** Of a unix socket. */
+export function pathOf (address: Address | undefined): string | undefined {
+  return address !== undefined && 'path' in address ? address.path : undefined
+}
+
 /** `http://127.0.0.1:80`, `unix:/run/app.sock` */
 export function urlOf (scheme: string, address: Address): string {
   return 'path' in address ? format(address) : `${scheme}://${format(address)}`

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import type { InheritedDescriptor } from '../systemd/socket-activation.js'
-import { format, type Address } from './address.js'
+import { format, pathOf, type Address } from './address.js'
 import { Listener } from './listener.js'
 
 /** A socket that another process has passed to this one, and what it said of it. */
@@ -17,14 +17,12 @@ export interface HandedSocket {
  * all together, those of a predecessor by their address.
  */
 export class InheritedSockets {
-  readonly #activated: Array<InheritedDescriptor & { readonly path?: string }>
+  readonly #activated: InheritedDescriptor[]
   readonly #handed: Array<HandedSocket & { readonly address: Address }>
 
   constructor (activated: readonly InheritedDescriptor[], handed: readonly HandedSocket[]) {
     const handedOn = handed.filter(({ activation }) => activation !== undefined)
-    this.#activated = [...activated, ...handedOn.map(({ fd, activation, address }) => ({
-      fd, name: activation === '' ? undefined : activation, ...address !== undefined && 'path' in address ? { path: address.path } : {},
-    }))]
+    this.#activated = [...activated, ...handedOn.map(({ fd, activation, address }) => ({ fd, name: activation === '' ? undefined : activation, path: pathOf(address) }))]
     this.#handed = handed.filter((socket): socket is HandedSocket & { address: Address } => socket.activation === undefined && socket.address !== undefined)
   }
 
@@ -32,7 +30,7 @@ export class InheritedSockets {
   takeActivated (name: string | undefined): Listener[] {
     const mine = this.#activated.filter(descriptor => name === undefined || descriptor.name === name)
     for (const descriptor of mine) this.#activated.splice(this.#activated.indexOf(descriptor), 1)
-    return mine.map(descriptor => Listener.activated(descriptor, descriptor.path))
+    return mine.map(descriptor => Listener.activated(descriptor))
   }
 
   /** The one that a predecessor had at this address; at any port where the system may choose one. */

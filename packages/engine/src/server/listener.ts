@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { AddressInUse, AddressRefused } from '../errors.js'
 import { pauseAccepting, sendableHandle, type AcceptPause, type ListeningHandle } from './accept-pause.js'
 import type { InheritedDescriptor } from '../systemd/socket-activation.js'
-import { format, type Address, type TcpAddress, type UnixAddress } from './address.js'
+import { format, pathOf, type Address, type TcpAddress, type UnixAddress } from './address.js'
 import { bindTcp, bindUnix } from './bind.js'
 import { ownerOf } from './port-owner.js'
 
@@ -58,12 +58,8 @@ export class Listener {
     return listener
   }
 
-  /**
-   * A socket of socket activation; it tells its address once it listens, and its path is the service manager's.
-   *
-   * @param path of a unix socket, where who passed it has said so: the system does not tell it
-   */
-  static activated ({ fd, name = '' }: InheritedDescriptor, path?: string): Listener {
+  /** A socket of socket activation; it tells its address once it listens, and its path is the service manager's. */
+  static activated ({ fd, name = '', path }: InheritedDescriptor): Listener {
     const listener = new Listener(undefined, fd, { fd }, () => closeSync(fd), nothing, name)
     listener.#path = path
     return listener
@@ -97,7 +93,7 @@ export class Listener {
 
   /** Accepts connections for a server, which owns the socket from then on. */
   async listen (server: NetServer, backlog = DEFAULT_BACKLOG): Promise<void> {
-    const path = this.#address !== undefined && 'path' in this.#address ? this.#address.path : this.#path ?? `descriptor ${this.fd}`
+    const path = pathOf(this.#address) ?? this.#path ?? `descriptor ${this.fd}`
     const { address } = server
     // Of a unix socket that it was given by its descriptor a server does not know the name.
     server.address = () => Reflect.apply(address, server, []) ?? path
@@ -138,7 +134,8 @@ export class Listener {
 
   /** The path of an inherited socket is this process's to remove from now on. */
   takePath (): void {
-    if (this.#isInherited && this.#address !== undefined && 'path' in this.#address) this.#remove = removal(this.#address.path)
+    const path = pathOf(this.#address)
+    if (this.#isInherited && path !== undefined) this.#remove = removal(path)
   }
 
   /** The path of the socket is another process's business from now on. */

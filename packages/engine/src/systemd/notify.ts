@@ -73,10 +73,10 @@ export class Notify {
 
   /** `false` for a descriptor that is of no use. */
   async #write (fd: number, message: string): Promise<boolean> {
-    const { promisify } = process.getBuiltinModule('node:util')
+    const writeTo = process.getBuiltinModule('node:util').promisify(write)
     for (let attempt = 0; attempt <= RETRIES; attempt++) {
       try {
-        await promisify(write)(fd, message)
+        await writeTo(fd, message)
         return true
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException

@@ -6,6 +6,8 @@ export interface InheritedDescriptor {
   readonly fd: number
   /** What `FileDescriptorName=` of the socket unit says, or `undefined`. */
   readonly name: string | undefined
+  /** Of a unix socket, where who passed it has said so: the system does not tell it. */
+  readonly path?: string | undefined
 }
 
 /** The first descriptor that is passed. */
